@@ -1,0 +1,3 @@
+fn main() -> std::process::ExitCode {
+    flipper_profiles::commands::hook_main()
+}

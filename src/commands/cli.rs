@@ -1,0 +1,257 @@
+//! What can be typed: the argv of every program, as clap reads it. Only text here; the verbs parse it
+//! into ids, versions and numbers. build.rs includes this file too, for man pages and completions,
+//! so it uses nothing of ours.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Takes the last change back: packages, conffiles, kernel, settings, and undo itself.
+#[derive(Parser, Debug)]
+#[command(
+    name = "flipper-undo",
+    version,
+    after_help = "\
+Examples:\n  flipper-undo                take back the newest change; again: go further back\n  \
+flipper-undo 57             return to the state before entry 57\n  \
+flipper-undo 57 --path /etc/nginx/nginx.conf\n                              put one file back, live\n  \
+flipper-undo --redo         take the last undo back\n  \
+flipper-undo --list         what can be taken back\n\n\
+Exit status: 0 done, 1 attention, 2 refused and nothing changed, 3 could not, 64 usage."
+)]
+pub struct Undo {
+    /// Return to the state before this entry: it and everything after it in this line is taken back
+    pub entry: Option<String>,
+    /// Put back only these paths, live, from the state before the entry
+    #[arg(long, value_name = "PATH", requires = "entry")]
+    pub path: Vec<PathBuf>,
+    /// List what can be taken back, newest first
+    #[arg(long, conflicts_with_all = ["entry", "redo", "cancel"])]
+    pub list: bool,
+    /// Show one entry whole
+    #[arg(long, value_name = "N", conflicts_with_all = ["entry", "list", "redo", "cancel"])]
+    pub show: Option<String>,
+    /// Take the last undo back
+    #[arg(long, conflicts_with_all = ["entry", "cancel"])]
+    pub redo: bool,
+    /// Drop a root that waits for its boot: the machine stays as it is
+    #[arg(long, conflicts_with = "entry")]
+    pub cancel: bool,
+    /// Say what would be done and stop
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The profile (default: the one that is booted, else the pool's default)
+    #[arg(long, value_name = "ID")]
+    pub profile: Option<String>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// What every program understands.
+#[derive(Args, Debug, Clone, Default)]
+pub struct Common {
+    /// The pool: a block device, an image file or a file system UUID (default: the booted one, else the btrfs below /)
+    #[arg(long, value_name = "DEV", global = true, env = "FLIPPER_POOL")]
+    pub pool: Option<String>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Ask nothing
+    #[arg(long, short, global = true)]
+    pub yes: bool,
+}
+
+/// Profiles: whole states of this machine, side by side over one base.
+#[derive(Parser, Debug)]
+#[command(
+    name = "flipper-profile",
+    version,
+    after_help = "\
+Exit status: 0 done, 1 attention, 2 refused and nothing changed, 3 could not, 64 usage."
+)]
+pub struct ProfileProgram {
+    #[command(subcommand)]
+    pub verb: ProfileVerb,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum ProfileVerb {
+    /// Prepare a pool: on the btrfs below /, on a block device, or in an image file
+    Init(Init),
+    /// Say what is protected, what waits, and the one next command
+    Status,
+    /// Check the pool: roots, points, bases, entries, the inode floor
+    Verify,
+    /// List the profiles
+    List {
+        /// `columns` keeps the shape the device's screen reads
+        #[arg(long, value_parser = ["text", "columns"], default_value = "text")]
+        format: String,
+    },
+    /// Show one profile
+    Show { id: String },
+    /// Make a profile on a base
+    Create {
+        id: String,
+        /// What people call it (default: the id)
+        #[arg(long)]
+        name: Option<String>,
+        /// The base it stands on (default: the current one)
+        #[arg(long, value_name = "VERSION")]
+        base: Option<String>,
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// Make a profile from another, or from a point of it (ID@N)
+    Clone {
+        /// ID, or ID@N: the state before entry N
+        from: String,
+        new: String,
+        #[arg(long)]
+        name: Option<String>,
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// Change the name, the note, kernel arguments, DT overlays or mounts of a profile
+    Set(Set),
+    /// Change the name people see (the id never changes)
+    Rename { id: String, name: String },
+    /// Delete a profile; flipper-undo --profile ID brings it back until it is pruned
+    Delete { id: String },
+    /// Show or choose the profile that is used when none is named
+    Default { id: Option<String> },
+    /// Run a command (default: a shell) in a profile that is not booted
+    Run {
+        /// Run in a copy that is dropped afterwards
+        #[arg(long)]
+        throwaway: bool,
+        id: String,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<std::ffi::OsString>,
+    },
+    /// Mount a profile, or a point of it read-only (ID@N), until it is unmounted with umount(8)
+    Mount {
+        /// ID, or ID@N: the state before entry N
+        state: String,
+        dir: PathBuf,
+        /// Mount it read-only
+        #[arg(long)]
+        read_only: bool,
+    },
+    /// Show what happened, newest first
+    Log {
+        id: Option<String>,
+        /// How many entries
+        #[arg(short = 'n', long, default_value_t = 30)]
+        number: usize,
+    },
+    /// Look after the journal
+    Journal {
+        #[command(subcommand)]
+        verb: JournalVerb,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub enum JournalVerb {
+    /// Make the SQLite index again from the entries
+    Rebuild,
+}
+
+#[derive(Args, Debug)]
+pub struct Init {
+    /// A block device to format, or a directory on a btrfs (default: /)
+    pub target: Option<PathBuf>,
+    /// Make the pool in an image file
+    #[arg(long, value_name = "FILE", conflicts_with = "target")]
+    pub image: Option<PathBuf>,
+    /// Size of the image, e.g. 8G
+    #[arg(long, default_value = "8G", requires = "image")]
+    pub size: String,
+    /// First inode number of roots; smaller only for test pools (at least 65536)
+    #[arg(long, value_name = "N", default_value_t = 1 << 20)]
+    pub inode_floor: u64,
+}
+
+#[derive(Args, Debug)]
+pub struct Set {
+    pub id: String,
+    /// What people call it
+    #[arg(long)]
+    pub name: Option<String>,
+    #[arg(long)]
+    pub note: Option<String>,
+    /// Kernel arguments of this profile, e.g. "systemd.unit=router.target"
+    #[arg(long, value_name = "TEXT")]
+    pub args: Option<String>,
+    /// Device-tree overlays, names separated by blanks
+    #[arg(long, value_name = "NAMES")]
+    pub dtbo: Option<String>,
+    /// One more mount as a line of fstab(5); may be given several times, replaces all; "" for none
+    #[arg(long, value_name = "LINE")]
+    pub mount: Vec<String>,
+}
+
+/// Bases: the read-only Debian roots profiles stand on.
+#[derive(Parser, Debug)]
+#[command(
+    name = "flipper-base",
+    version,
+    after_help = "\
+Exit status: 0 done, 1 attention, 2 refused and nothing changed, 3 could not, 64 usage."
+)]
+pub struct BaseProgram {
+    #[command(subcommand)]
+    pub verb: BaseVerb,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum BaseVerb {
+    /// List the bases and who stands on them
+    List,
+    /// Make a base from a Debian root: a directory or a tarball (mmdebstrap's output)
+    Import {
+        source: PathBuf,
+        #[arg(long, value_name = "V")]
+        version: String,
+        /// Take machine-id, host keys, lists, logs and the like out without asking
+        #[arg(long, conflicts_with = "no_clean")]
+        clean: bool,
+        /// Import it as it is
+        #[arg(long)]
+        no_clean: bool,
+    },
+    /// Remove a base nothing stands on
+    Prune { version: String },
+}
+
+/// Lists points and stages one, from btrfs alone: for a profile that is broken. Static, no SQLite.
+#[derive(Parser, Debug)]
+#[command(
+    name = "flipper-rescue",
+    version,
+    after_help = "\
+Exit status: 0 done, 1 attention, 2 refused and nothing changed, 3 could not, 64 usage."
+)]
+pub struct Rescue {
+    #[command(subcommand)]
+    pub verb: RescueVerb,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum RescueVerb {
+    /// List the profiles and their points, newest first
+    List { id: Option<String> },
+    /// Stage the state before an entry: the profile's next boot has it
+    Stage {
+        id: String,
+        /// The entry's number, or `last`
+        entry: String,
+    },
+}

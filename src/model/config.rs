@@ -1,0 +1,121 @@
+//! The small files of the pool that people may read and edit: `@journal/format`, `@journal/pool.conf`
+//! and this root's `/etc/flipper/profiles.conf`. All are lines of `key=value`; `#` begins a comment;
+//! keys nobody knows are kept, because a newer program may have written them.
+
+use super::error::Error;
+use super::id::ProfileId;
+
+/// The format this program writes, and the oldest it can write.
+pub const FORMAT: u32 = 1;
+
+/// `key=value` lines, order and unknown keys kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyValues {
+    lines: Vec<String>,
+}
+
+impl KeyValues {
+    pub fn parse(text: &str) -> KeyValues {
+        KeyValues { lines: text.lines().map(str::to_owned).collect() }
+    }
+
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.lines.iter().find_map(|line| {
+            let (k, v) = line.split_once('=')?;
+            (k.trim() == key).then_some(v.trim())
+        })
+    }
+
+    pub fn set(&mut self, key: &str, value: &str) {
+        let line = format!("{key}={value}");
+        let same = |l: &&mut String| l.split_once('=').is_some_and(|(k, _)| k.trim() == key);
+        match self.lines.iter_mut().find(same) {
+            Some(old) => *old = line,
+            None => self.lines.push(line),
+        }
+    }
+
+    pub fn to_text(&self) -> String {
+        self.lines.iter().map(|line| format!("{line}\n")).collect()
+    }
+}
+
+/// `@journal/format`: what wrote this pool, and who may still read and write it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Format {
+    pub format: u32,
+    /// A program that knows only older formats than this must not read the pool.
+    pub oldest_reader: u32,
+    /// A program that knows only older formats than this must not write to the pool.
+    pub oldest_writer: u32,
+    /// Inode numbers of roots begin here; see [`super::layout::DEFAULT_INODE_FLOOR`].
+    pub inode_floor: u64,
+}
+
+impl Format {
+    pub fn parse(text: &str) -> Result<Format, Error> {
+        let keys = KeyValues::parse(text);
+        let number = |key: &str| {
+            keys.get(key).and_then(|v| v.parse::<u64>().ok()).ok_or_else(|| Error::Damaged {
+                what: "@journal/format".into(),
+                why: format!("it has no line {key}=NUMBER"),
+            })
+        };
+        Ok(Format {
+            format: number("format")? as u32,
+            oldest_reader: number("oldest_reader")? as u32,
+            oldest_writer: number("oldest_writer")? as u32,
+            inode_floor: number("inode_floor")?,
+        })
+    }
+
+    pub fn to_text(&self) -> String {
+        format!(
+            "format={}\noldest_reader={}\noldest_writer={}\ninode_floor={}\n",
+            self.format, self.oldest_reader, self.oldest_writer, self.inode_floor
+        )
+    }
+
+    pub fn may_read(&self) -> bool {
+        self.oldest_reader <= FORMAT
+    }
+
+    pub fn may_write(&self) -> bool {
+        self.oldest_writer <= FORMAT
+    }
+}
+
+/// What a fresh pool says in `@journal/pool.conf`.
+pub const POOL_CONF: &str = "\
+# Settings of this pool. key=value, one a line.
+# default: the profile that is used when nobody names one.
+default=
+# How the machine boots: none, script, extlinux, bls or grub.
+boot_method=none
+";
+
+/// The default profile of the pool, if one is set.
+pub fn default_profile(pool_conf: &KeyValues) -> Option<ProfileId> {
+    pool_conf.get("default").filter(|v| !v.is_empty()).and_then(|v| v.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_keys_and_comments_survive_a_change() {
+        let mut keys = KeyValues::parse("# hello\nfuture=1\ndefault=\n");
+        keys.set("default", "lab");
+        keys.set("new", "x");
+        assert_eq!(keys.to_text(), "# hello\nfuture=1\ndefault=lab\nnew=x\n");
+        assert_eq!(default_profile(&keys).unwrap().as_str(), "lab");
+    }
+
+    #[test]
+    fn a_newer_format_may_be_read_and_not_written() {
+        let newer = Format::parse("format=9\noldest_reader=1\noldest_writer=9\ninode_floor=65536\n").unwrap();
+        assert!(newer.may_read() && !newer.may_write());
+        assert!(Format::parse("format=1\n").is_err());
+    }
+}

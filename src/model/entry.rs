@@ -1,0 +1,342 @@
+//! A journal entry: what was intended, then what happened. `@journal/entries/lab/57.open.json` while
+//! it is open, `57.json` once it is closed: closing creates a new name, so a torn file can never
+//! replace a good one, and what is open is found by reading one directory.
+//!
+//! The words of an entry's life: *open* (begun, nothing is known yet), then one of *completed*,
+//! *failed* (it ended, and not everything it wanted is so), *interrupted* (nobody closed it and
+//! nobody is left who could), *cancelled* (taken back before it became visible).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::id::{BaseVersion, EntryNumber, ProfileId};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    pub number: EntryNumber,
+    /// Absent for entries of the pool itself (import, flip, default).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ProfileId>,
+    /// The root that was current (or in use, while another waits) when the entry began; its state
+    /// just before is the point `snapshots/<number>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<EntryNumber>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<BaseVersion>,
+    pub kind: Kind,
+    pub state: State,
+    /// The state this entry returns to, for undo and redo: the state before entry `target`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<EntryNumber>,
+    /// True once `snapshots/<number>` was taken. Whether it still is there, only the pool knows.
+    #[serde(default)]
+    pub point: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<Driver>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command_line: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<Person>,
+    /// `apt --comment`, or what a person gave with `--note`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// RFC 3339, UTC. For people; numbers give the order.
+    pub started: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
+    /// What apt said it would do (Pre-Install-Pkgs), one per package.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub planned: Vec<Planned>,
+    /// What really changed, from the dpkg status before and after.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+    /// How it ended, in one sentence, when there is more to say than the state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// Other facts of this kind of entry, and what a newer program wrote: kept and shown.
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
+/// What an entry is about. A kind a newer program wrote is kept as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum Kind {
+    /// A package run: apt, dpkg or anything above them.
+    Packages,
+    /// A root staged from an earlier point.
+    Undo,
+    /// An undo taken back.
+    Redo,
+    /// `flipper-undo N --path P`: some paths put back, live.
+    Restore,
+    /// A profile was made.
+    Create,
+    /// A profile was made from another.
+    Clone,
+    /// A profile was deleted (renamed aside).
+    Delete,
+    /// A deleted profile was brought back.
+    Undelete,
+    /// Settings that live in the root were changed.
+    Set,
+    /// What was written into a root after an undo had been staged, kept when the root went.
+    Left,
+    /// A base was imported.
+    Import,
+    /// The default profile was chosen.
+    Default,
+    /// A base was removed.
+    PruneBase,
+    Other(String),
+}
+
+impl Kind {
+    const NAMES: [(Kind, &'static str); 13] = [
+        (Kind::Packages, "packages"),
+        (Kind::Undo, "undo"),
+        (Kind::Redo, "redo"),
+        (Kind::Restore, "restore"),
+        (Kind::Create, "create"),
+        (Kind::Clone, "clone"),
+        (Kind::Delete, "delete"),
+        (Kind::Undelete, "undelete"),
+        (Kind::Set, "set"),
+        (Kind::Left, "left"),
+        (Kind::Import, "import"),
+        (Kind::Default, "default"),
+        (Kind::PruneBase, "prune-base"),
+    ];
+
+    pub fn name(&self) -> &str {
+        if let Kind::Other(name) = self {
+            return name;
+        }
+        Kind::NAMES.iter().find(|(kind, _)| kind == self).map_or("other", |(_, name)| name)
+    }
+
+    /// Does an entry of this kind make `roots/<its number>`?
+    pub fn makes_root(&self) -> bool {
+        matches!(self, Kind::Undo | Kind::Redo | Kind::Create | Kind::Clone)
+    }
+
+    /// Does a plain `flipper-undo` take this kind back? Undo itself is not among them, so calling it
+    /// again goes further back; `--redo` or the number takes an undo back.
+    pub fn is_change(&self) -> bool {
+        matches!(self, Kind::Packages | Kind::Set | Kind::Restore)
+    }
+}
+
+impl From<String> for Kind {
+    fn from(name: String) -> Kind {
+        let known = Kind::NAMES.iter().find(|(_, n)| *n == name).map(|(kind, _)| kind.clone());
+        known.unwrap_or(Kind::Other(name))
+    }
+}
+
+impl From<Kind> for String {
+    fn from(kind: Kind) -> String {
+        kind.name().to_owned()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    Open,
+    Completed,
+    Failed,
+    Interrupted,
+    Cancelled,
+}
+
+impl State {
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Open => "open",
+            State::Completed => "completed",
+            State::Failed => "failed",
+            State::Interrupted => "interrupted",
+            State::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// The process that holds a package run together. A pid alone lies (it is given again, and means
+/// something else in another namespace); with its start time and namespace it does not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Driver {
+    pub pid: i32,
+    /// Clock ticks after boot, field 22 of /proc/PID/stat.
+    pub start: u64,
+    /// Inode of /proc/PID/ns/pid.
+    pub pid_namespace: u64,
+    /// The boot this happened in, /proc/sys/kernel/random/boot_id.
+    pub boot: String,
+    /// e.g. `apt-get`, `unattended-upgr` (the kernel cuts at 15 bytes)
+    pub name: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    pub uid: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// One package of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    pub package: String,
+    pub architecture: String,
+    /// The version that is installed; absent when none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<String>,
+    /// The version it will have; absent for a removal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<String>,
+    pub action: Action,
+}
+
+/// One package that changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    pub package: String,
+    pub architecture: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<String>,
+    pub action: Action,
+    /// apt's auto mark after the run; absent when the package is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto: Option<bool>,
+    /// The archive the new version came from, e.g. `trixie-security/main`; absent when no list
+    /// apt knows has it (a local .deb).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<String>,
+    #[serde(default)]
+    pub security: bool,
+    /// The state dpkg left it in, when that is not the one that was meant, e.g. `half-configured`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stuck: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    Install,
+    Upgrade,
+    Downgrade,
+    Reinstall,
+    /// The package's files went, its conffiles stayed.
+    Remove,
+    Purge,
+    /// Only configured: it had been unpacked before.
+    Configure,
+    /// Only its auto mark, hold or state changed.
+    Mark,
+}
+
+impl Action {
+    /// "7 upgraded": the word for a count of these, in the past tense.
+    pub fn past(self) -> &'static str {
+        match self {
+            Action::Install => "installed",
+            Action::Upgrade => "upgraded",
+            Action::Downgrade => "downgraded",
+            Action::Reinstall => "reinstalled",
+            Action::Remove => "removed",
+            Action::Purge => "purged",
+            Action::Configure => "configured",
+            Action::Mark => "marked",
+        }
+    }
+
+    /// "takes back 7 upgrades": the noun, singular and plural.
+    pub fn noun(self, count: usize) -> &'static str {
+        let (one, many) = match self {
+            Action::Install => ("installation", "installations"),
+            Action::Upgrade => ("upgrade", "upgrades"),
+            Action::Downgrade => ("downgrade", "downgrades"),
+            Action::Reinstall => ("reinstallation", "reinstallations"),
+            Action::Remove => ("removal", "removals"),
+            Action::Purge => ("purge", "purges"),
+            Action::Configure => ("configuration", "configurations"),
+            Action::Mark => ("mark", "marks"),
+        };
+        if count == 1 { one } else { many }
+    }
+}
+
+/// How many of each action there are, in the order people read them.
+pub fn count_actions(actions: impl IntoIterator<Item = Action>) -> BTreeMap<Action, usize> {
+    let mut counts = BTreeMap::new();
+    for action in actions {
+        *counts.entry(action).or_insert(0) += 1;
+    }
+    counts
+}
+
+impl Entry {
+    /// A fresh open entry; the caller fills in what it knows.
+    pub fn begin(number: EntryNumber, kind: Kind, started: String) -> Entry {
+        Entry {
+            number,
+            profile: None,
+            root: None,
+            base: None,
+            kind,
+            state: State::Open,
+            target: None,
+            point: false,
+            driver: None,
+            command_line: None,
+            person: None,
+            comment: None,
+            started,
+            ended: None,
+            planned: Vec::new(),
+            changes: Vec::new(),
+            outcome: None,
+            more: Map::new(),
+        }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// "7 upgraded, 2 installed": what the entry did to packages (planned, while it is open).
+    pub fn counts(&self) -> BTreeMap<Action, usize> {
+        if self.changes.is_empty() && self.state != State::Completed {
+            return count_actions(self.planned.iter().map(|p| p.action));
+        }
+        count_actions(self.changes.iter().map(|c| c.action))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_and_kinds_of_a_newer_program_are_kept() {
+        let text = r#"{"number":57,"profile":"lab","kind":"teleport","state":"completed","started":"x","colour":"red"}"#;
+        let entry: Entry = serde_json::from_str(text).unwrap();
+        assert_eq!(entry.kind, Kind::Other("teleport".into()));
+        let again = serde_json::to_value(&entry).unwrap();
+        assert_eq!(again["colour"], "red");
+        assert_eq!(again["kind"], "teleport");
+    }
+
+    #[test]
+    fn every_kind_prints_the_name_it_is_read_by() {
+        for (kind, name) in Kind::NAMES {
+            assert_eq!(Kind::from(name.to_string()), kind);
+            assert_eq!(kind.name(), name);
+        }
+    }
+}

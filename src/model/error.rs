@@ -1,0 +1,194 @@
+//! The situations a person can be in. Each says in one sentence what is so (the last line on standard
+//! error, which a small screen shows), and where it helps a hint says what to do next. Io always
+//! carries its path (house rule 6).
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::id::{BaseVersion, EntryNumber, ProfileId};
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// 0 done or clean · 1 attention · 2 refused, nothing changed · 3 could not · 64 usage
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Done = 0,
+    Attention = 1,
+    Refused = 2,
+    CouldNot = 3,
+    Usage = 64,
+}
+
+#[derive(Debug)]
+pub enum Error {
+    Usage(String),
+    BadId { text: String },
+    BadBaseVersion { text: String },
+    BadEntryNumber { text: String },
+    NotRoot,
+    NoPool,
+    NotBtrfs { path: PathBuf },
+    NotAPool { path: PathBuf },
+    AlreadyAPool { path: PathBuf },
+    FormatTooNew { format: u32, may_read: bool },
+    DeviceHolds { path: PathBuf, what: String },
+    NotConfirmed { question: String },
+    NoSuchProfile { id: ProfileId },
+    NoSuchBase { version: BaseVersion },
+    NoBaseYet,
+    NoProfileNamed,
+    ProfileExists { id: ProfileId },
+    ProfileDeleted { id: ProfileId, entry: EntryNumber },
+    BaseExists { version: BaseVersion },
+    BaseInUse { version: BaseVersion, by: String },
+    NotADebianRoot { path: PathBuf, why: String },
+    InUse { what: String, by: String },
+    Busy { what: String },
+    AptRunning { pid: i32 },
+    InsideRun { verb: String },
+    NoSuchEntry { number: EntryNumber },
+    NotInLine { number: EntryNumber, profile: ProfileId },
+    PointMissing { number: EntryNumber },
+    NothingToUndo { profile: ProfileId },
+    NothingToRedo { profile: ProfileId, newer: Option<EntryNumber> },
+    NothingToCancel { profile: ProfileId },
+    NotRestorable { path: PathBuf, why: String },
+    NotWritable { path: PathBuf, why: String },
+    Damaged { what: PathBuf, why: String },
+    Child { program: String, why: String },
+    Index { why: String },
+    Io { path: PathBuf, action: &'static str, source: io::Error },
+}
+
+impl Error {
+    pub fn exit(&self) -> Exit {
+        use Error::*;
+        match self {
+            Usage(_) | BadId { .. } | BadBaseVersion { .. } | BadEntryNumber { .. } => Exit::Usage,
+            Io { .. } | Child { .. } | Damaged { .. } | Index { .. } | NotWritable { .. } => Exit::CouldNot,
+            NotRoot | NoPool | NotBtrfs { .. } | NotAPool { .. } => Exit::CouldNot,
+            _ => Exit::Refused,
+        }
+    }
+
+    pub fn is_no_space(&self) -> bool {
+        const ENOSPC: i32 = 28;
+        matches!(self, Error::Io { source, .. } if source.raw_os_error() == Some(ENOSPC))
+    }
+
+    /// What to do next, when one thing helps.
+    pub fn hint(&self) -> Option<String> {
+        use Error::*;
+        Some(match self {
+            BadId { .. } => "an id is 1 to 32 of a-z, 0-9 and -, and does not begin with -".into(),
+            BadBaseVersion { .. } => "a version is 1 to 48 of letters, digits and . + ~ -, e.g. 13.2".into(),
+            BadEntryNumber { .. } | NoSuchEntry { .. } => "list entries with: flipper-undo --list".into(),
+            NotRoot => "run it with sudo".into(),
+            NoPool => {
+                "make one with: flipper-profile init --image pool.img --size 8G, or name one with --pool"
+                    .into()
+            }
+            NotAPool { .. } => "prepare it with: flipper-profile init".into(),
+            DeviceHolds { .. } => {
+                "if nothing on it is needed any more: wipefs --all it yourself first".into()
+            }
+            NotConfirmed { .. } => "say yes on a terminal, or give --yes".into(),
+            NoSuchProfile { .. } | NoProfileNamed => "list profiles with: flipper-profile list".into(),
+            NoSuchBase { .. } => "list bases with: flipper-base list".into(),
+            NoBaseYet => "import one with: flipper-base import DIR --version V".into(),
+            ProfileDeleted { id, .. } => format!("bring it back with: flipper-undo --profile {id}"),
+            AptRunning { .. } => "wait until it has ended, then try again".into(),
+            InsideRun { .. } => "leave the run first".into(),
+            NotInLine { number, profile } => {
+                format!("make a profile of that state with: flipper-profile clone {profile}@{number} NEW")
+            }
+            NothingToUndo { .. } | NothingToCancel { .. } => "list entries with: flipper-undo --list".into(),
+            NothingToRedo { newer: Some(newer), .. } => {
+                format!("entry {newer} was made since; its state can be left by number: flipper-undo --list")
+            }
+            Damaged { .. } => "look at it with: flipper-profile verify".into(),
+            Io { .. } if self.is_no_space() => "free some space on the pool, then try again".into(),
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use Error::*;
+        match self {
+            Usage(text) => write!(out, "{text}"),
+            BadId { text } => write!(out, "{text:?} is not a profile id"),
+            BadBaseVersion { text } => write!(out, "{text:?} is not a base version"),
+            BadEntryNumber { text } => write!(out, "{text:?} is not an entry number"),
+            NotRoot => write!(out, "this needs root"),
+            NoPool => write!(out, "there is no pool: this machine has no flipper profiles yet"),
+            NotBtrfs { path } => write!(out, "{} is not on btrfs, and a pool must be", path.display()),
+            NotAPool { path } => write!(out, "{} holds no pool of flipper profiles", path.display()),
+            AlreadyAPool { path } => write!(out, "{} is a pool already", path.display()),
+            FormatTooNew { format, may_read: true } => write!(
+                out,
+                "this pool was written by a newer program (format {format}): this one may read it but not change it"
+            ),
+            FormatTooNew { format, .. } => write!(
+                out,
+                "this pool was written by a newer program (format {format}) that this one cannot read"
+            ),
+            DeviceHolds { path, what } => {
+                write!(out, "{} holds {what}: it will not be formatted", path.display())
+            }
+            NotConfirmed { question } => write!(out, "not confirmed: {question}"),
+            NoSuchProfile { id } => write!(out, "there is no profile {id}"),
+            NoSuchBase { version } => write!(out, "there is no base {version}"),
+            NoBaseYet => write!(out, "this pool has no base yet"),
+            NoProfileNamed => write!(out, "no profile is booted here and none was named"),
+            ProfileExists { id } => write!(out, "there is a profile {id} already"),
+            ProfileDeleted { id, entry } => {
+                write!(out, "profile {id} was deleted (entry {entry}) and is still kept")
+            }
+            BaseExists { version } => write!(out, "there is a base {version} already"),
+            BaseInUse { version, by } => write!(out, "base {version} is used by {by}"),
+            NotADebianRoot { path, why } => {
+                write!(out, "{} is not a settled Debian root: {why}", path.display())
+            }
+            InUse { what, by } => write!(out, "{what} is in use: {by}"),
+            Busy { what } => write!(out, "another program is working on {what}"),
+            AptRunning { pid } => write!(out, "apt or dpkg is at work in this profile (process {pid})"),
+            InsideRun { verb } => write!(out, "{verb} is not done from inside a run"),
+            NoSuchEntry { number } => write!(out, "there is no entry {number}"),
+            NotInLine { number, profile } => {
+                write!(out, "entry {number} is not in the line of descent of what {profile} is now")
+            }
+            PointMissing { number } => write!(out, "the point before entry {number} is not kept any more"),
+            NothingToUndo { profile } => write!(out, "nothing to undo in profile {profile}"),
+            NothingToRedo { profile, .. } => write!(out, "nothing to redo in profile {profile}"),
+            NothingToCancel { profile } => write!(out, "nothing waits for a boot in profile {profile}"),
+            NotRestorable { path, why } => write!(out, "{} cannot be restored alone: {why}", path.display()),
+            NotWritable { path, why } => write!(out, "{} cannot be written to: {why}", path.display()),
+            Damaged { what, why } => write!(out, "{} is damaged: {why}", what.display()),
+            Child { program, why } => write!(out, "{program}: {why}"),
+            Index { why } => write!(out, "the journal's index: {why}"),
+            Io { path, action, source } => write!(out, "cannot {action} {}: {source}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Gives an io error its path: `fs::read(&p).at("read", &p)?`. No bare `?` on file system calls.
+pub trait At<T> {
+    fn at(self, action: &'static str, path: impl AsRef<Path>) -> Result<T>;
+}
+
+impl<T> At<T> for io::Result<T> {
+    fn at(self, action: &'static str, path: impl AsRef<Path>) -> Result<T> {
+        self.map_err(|source| Error::Io { path: path.as_ref().to_path_buf(), action, source })
+    }
+}
+
+impl<T> At<T> for nix::Result<T> {
+    fn at(self, action: &'static str, path: impl AsRef<Path>) -> Result<T> {
+        self.map_err(io::Error::from).at(action, path)
+    }
+}

@@ -1,0 +1,16 @@
+//! WORDS. The names of things, and what may be said about them. No input or output happens here, so
+//! every other room may use it.
+
+pub mod booted;
+pub mod carried;
+pub mod config;
+pub mod entry;
+pub mod error;
+pub mod id;
+pub mod layout;
+pub mod profile;
+
+pub use entry::{Entry, Kind, State};
+pub use error::{Error, Result};
+pub use id::{BaseVersion, EntryNumber, ProfileId};
+pub use layout::Layout;
