@@ -1,4 +1,5 @@
 //! flipper-profiles: rollback and profiles for a Debian device.
+
 pub mod commands;
 pub mod dpkg;
 pub mod model;

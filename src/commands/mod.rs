@@ -1,18 +1,158 @@
-//! STORIES.
-pub mod cli;
+//! STORIES. One file per verb: open, look, decide, act, record, report. The only room that knows
+//! argv, the clock and the terminal.
+
 use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::model::error::{Error, Exit, Result};
+
+pub mod cli;
+pub mod report;
+
+mod recover;
+mod session;
+mod stage;
+mod undo_plan;
+
+#[cfg(feature = "index")]
+mod base_import;
+#[cfg(feature = "index")]
+mod base_list;
+#[cfg(feature = "index")]
+mod base_prune;
+#[cfg(feature = "index")]
+mod clone;
+#[cfg(feature = "index")]
+mod create;
+#[cfg(feature = "index")]
+mod default;
+#[cfg(feature = "index")]
+mod delete;
+#[cfg(feature = "index")]
+mod hook;
+#[cfg(feature = "index")]
+mod hook_packages;
+#[cfg(feature = "index")]
+mod hook_post;
+#[cfg(feature = "index")]
+mod hook_pre;
+#[cfg(feature = "index")]
+mod init;
+#[cfg(feature = "index")]
+mod journal;
+#[cfg(feature = "index")]
+mod list;
+#[cfg(feature = "index")]
+mod log;
+#[cfg(feature = "index")]
+mod mount;
+mod rescue;
+#[cfg(feature = "index")]
+mod restore;
+#[cfg(feature = "index")]
+mod run;
+#[cfg(feature = "index")]
+mod set;
+#[cfg(feature = "index")]
+mod show;
+#[cfg(feature = "index")]
+mod status;
+#[cfg(feature = "index")]
+mod undo;
+#[cfg(feature = "index")]
+mod undo_list;
+#[cfg(feature = "index")]
+mod verify;
+
+#[cfg(feature = "index")]
 pub fn undo_main() -> ExitCode {
-    ExitCode::SUCCESS
+    program("flipper-undo", |args: cli::Undo| undo::run(&args))
 }
+
+#[cfg(feature = "index")]
 pub fn profile_main() -> ExitCode {
-    ExitCode::SUCCESS
+    program("flipper-profile", |args: cli::ProfileProgram| profile_verb(args.verb, &args.common))
 }
+
+#[cfg(feature = "index")]
 pub fn base_main() -> ExitCode {
-    ExitCode::SUCCESS
+    program("flipper-base", |args: cli::BaseProgram| match args.verb {
+        cli::BaseVerb::List => base_list::run(&args.common),
+        cli::BaseVerb::Import { source, version, clean, no_clean } => {
+            base_import::run(&args.common, &source, &version, base_import::Cleaning::from(clean, no_clean))
+        }
+        cli::BaseVerb::Prune { version } => base_prune::run(&args.common, &version),
+    })
 }
-pub fn hook_main() -> ExitCode {
-    ExitCode::SUCCESS
-}
+
 pub fn rescue_main() -> ExitCode {
-    ExitCode::SUCCESS
+    program("flipper-rescue", |args: cli::Rescue| rescue::run(&args))
+}
+
+/// The hooks: no clap (it costs more than the whole look at the booted file), and no failure that
+/// could break apt by accident.
+#[cfg(feature = "index")]
+pub fn hook_main() -> ExitCode {
+    hook::main()
+}
+
+#[cfg(feature = "index")]
+fn profile_verb(verb: cli::ProfileVerb, common: &cli::Common) -> Result<Exit> {
+    use cli::ProfileVerb::*;
+    match verb {
+        Init(args) => init::run(common, &args),
+        Status => status::run(common),
+        Verify => verify::run(common),
+        List { format } => list::run(common, format == "columns"),
+        Show { id } => show::run(common, &id),
+        Create { id, name, base, note } => create::run(common, &id, name, base, note),
+        Clone { from, new, name, note } => clone::run(common, &from, &new, name, note),
+        Set(args) => set::run(common, &args),
+        Rename { id, name } => set::rename(common, &id, &name),
+        Delete { id } => delete::run(common, &id),
+        Default { id } => default::run(common, id.as_deref()),
+        Run { throwaway, id, command } => run::run(common, &id, &command, throwaway),
+        Mount { state, dir, read_only } => mount::run(common, &state, &dir, read_only),
+        Log { id, number } => log::run(common, id.as_deref(), number),
+        Journal { verb: cli::JournalVerb::Rebuild } => journal::rebuild(common),
+    }
+}
+
+/// What every program does around its verb: parse, run, say how it ended.
+fn program<Args: Parser>(name: &str, verb: impl FnOnce(Args) -> Result<Exit>) -> ExitCode {
+    log_to_stderr();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let usage = error.use_stderr();
+            report::usage(&error);
+            return ExitCode::from(if usage { Exit::Usage as u8 } else { 0 });
+        }
+    };
+    end(name, verb(args))
+}
+
+fn end(name: &str, ended: Result<Exit, Error>) -> ExitCode {
+    let exit = match ended {
+        Ok(exit) => exit,
+        Err(error) => {
+            report::failure(name, &error);
+            error.exit()
+        }
+    };
+    ExitCode::from(exit as u8)
+}
+
+/// FLIPPER_LOG=debug shows what is done, on standard error.
+fn log_to_stderr() {
+    if let Ok(filter) = std::env::var("FLIPPER_LOG") {
+        let filter = tracing_subscriber::EnvFilter::new(filter);
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    }
+}
+
+/// RFC 3339, UTC, to the second.
+fn now() -> String {
+    chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }

@@ -1,1 +1,17 @@
-//! (room)
+//! DEBIAN FORMATS. Bytes in, data out: no files are opened here and nothing of ours is imported, so
+//! everything can be tested against dpkg and apt themselves (tests/property.rs).
+
+pub mod conffiles;
+pub mod deb822;
+pub mod error;
+pub mod extended_states;
+pub mod hook_stream;
+pub mod package_list;
+pub mod status;
+pub mod version;
+pub mod words;
+
+pub use error::ParseError;
+pub use extended_states::ExtendedStates;
+pub use hook_stream::HookStream;
+pub use status::Status;

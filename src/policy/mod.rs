@@ -1,1 +1,7 @@
-//! (room)
+//! DECISIONS. Facts in, a verdict or a plan out: nothing here reads, writes or asks.
+
+pub mod descent;
+pub mod outcome;
+pub mod recover;
+pub mod settled;
+pub mod undo;

@@ -1,1 +1,24 @@
-//! (room)
+//! EFFECTS. One file per resource; each takes where it works and says what went wrong with its path.
+
+pub mod archives;
+pub mod assemble;
+pub mod base;
+pub mod btrfs;
+pub mod detached;
+pub mod device;
+pub mod driver;
+pub mod files;
+pub mod guard;
+#[cfg(feature = "index")]
+pub mod index;
+pub mod journal;
+pub mod locks;
+pub mod manifest;
+pub mod mountinfo;
+pub mod pool;
+pub mod profiles;
+pub mod putback;
+pub mod roots;
+pub mod sandbox;
+pub mod template;
+pub mod upper;

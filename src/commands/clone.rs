@@ -1,0 +1,50 @@
+//! `flipper-profile clone`: a profile from another, or from a point of it, in milliseconds.
+
+use crate::model::error::{Error, Exit, Result};
+use crate::model::id::StateRef;
+use crate::model::profile::Origin;
+use crate::model::{Kind, ProfileId, State};
+use crate::system::{btrfs, files, profiles, roots};
+
+use super::cli::Common;
+use super::session::Session;
+use super::{create, report, stage};
+
+pub fn run(common: &Common, from: &str, new: &str, name: Option<String>, note: String) -> Result<Exit> {
+    let from: StateRef = from.parse()?;
+    let new: ProfileId = new.parse()?;
+    let session = Session::to_change(common)?;
+    session.need_free_id(&new)?;
+    let source = session.need_profile(&from.profile)?;
+    let state = match from.point {
+        Some(number) => source.point(number),
+        None => source.root(roots::current(&source)?),
+    };
+    if let (Some(number), false) = (from.point, state.path().is_dir()) {
+        return Err(Error::PointMissing { number });
+    }
+    let version = roots::base_of(&state)?;
+    let mut entry = create::begin(&session, Kind::Clone, &new, &version, from.point)?;
+    let (aside, home) = (session.pool.layout.new_profile(&new), session.pool.layout.profile(&new));
+    let lock = profiles::make_aside(&aside)?;
+    btrfs::snapshot(state.path(), aside.root(entry.number).path())?;
+    btrfs::snapshot(&source.state(), &aside.state())?;
+    roots::give_back_lent(&aside.root(entry.number))?;
+    if let Some(ids) = files::read_if_there(&source.ids())? {
+        files::replace(&aside.ids(), &ids)?;
+    }
+    let origin =
+        Origin { base: Some(version.clone()), profile: Some(from.profile.clone()), point: from.point };
+    create::describe(&session, &aside, &new, name, note, origin)?;
+    create::finish_root(&session, &aside, entry.number, &version)?;
+    profiles::publish(&aside, &home)?;
+    drop(lock);
+    stage::close(&session, &mut entry, State::Completed, None)?;
+    if common.json {
+        report::json(&serde_json::json!({"profile": new, "base": version, "root": entry.number}));
+    } else {
+        let point = from.point.map(|n| format!(" as it was before entry {n}")).unwrap_or_default();
+        report::line(format_args!("made profile {new} from {}{point}", from.profile));
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,130 @@
+//! flipper-hook: what apt and dpkg call around every package run. The rule above all others: a run
+//! that cannot be protected goes on, and says so in one line; only `strict` refuses it, and only at
+//! `packages`, where apt can still stop and we know what it is about to do.
+//!
+//! `pre`, `packages`, `post` are apt's three hooks of a commit; `dpkg-pre`, `dpkg-post` dpkg's own,
+//! for a plain `dpkg -i`; `archives` is ours, started beside dpkg.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::model::booted::Booted;
+use crate::model::config::KeyValues;
+use crate::model::entry::Driver;
+use crate::model::error::{Error, Result};
+use crate::model::{Entry, State};
+use crate::system::journal::Journal;
+use crate::system::pool::{self, Pool};
+use crate::system::{driver, files};
+
+use super::{hook_packages, hook_post, hook_pre, report};
+
+/// Why the run that is under way has no point; beside the booted file, gone with the boot.
+pub const UNPROTECTED: &str = "/run/flipper/unprotected";
+const SETTINGS: &str = "/etc/flipper/profiles.conf";
+
+/// The booted root, its pool, and who runs packages in it.
+pub struct Hook {
+    pub booted: Booted,
+    pub pool: Pool,
+    pub journal: Journal,
+    pub driver: Driver,
+}
+
+pub fn main() -> ExitCode {
+    super::log_to_stderr();
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let verb = words.first().and_then(|w| w.to_str()).unwrap_or_default();
+    let ended = match (verb, words.get(1)) {
+        ("pre" | "dpkg-pre", None) => guarded(hook_pre::run, unprotected),
+        ("packages", None) => packages(),
+        ("post" | "dpkg-post", None) => guarded(hook_post::run, not_closed),
+        ("archives", Some(number)) => hook_packages::archives(number),
+        _ => Err(Error::Usage("flipper-hook is called by apt and dpkg; see flipper-hook(8)".into())),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::failure("flipper-profiles", &error);
+            ExitCode::from(error.exit() as u8)
+        }
+    }
+}
+
+/// Runs a step for the booted root. Anywhere else (a chroot, a container, no profile) it does nothing
+/// and says nothing. A failure is told and remembered, and never stops apt here.
+fn guarded(step: fn(&Hook) -> Result<()>, failed: fn(&str)) -> Result<()> {
+    let Ok(Some(booted)) = pool::booted() else { return Ok(()) };
+    if std::env::var_os("FLIPPER_SKIP").is_some_and(|value| value == "1") {
+        failed(SKIPPED);
+        return Ok(());
+    }
+    if let Err(error) = open(booted).and_then(|hook| step(&hook)) {
+        failed(&error.to_string());
+    }
+    Ok(())
+}
+
+/// The second hook reads apt's stream to its end whatever happens, and is where `strict` refuses.
+fn packages() -> Result<()> {
+    let stream = hook_packages::read_stream()?;
+    let Ok(Some(booted)) = pool::booted() else { return Ok(()) };
+    let why = files::read_line(Path::new(UNPROTECTED)).unwrap_or_default();
+    if !why.is_empty() {
+        return refuse_if_strict(&why, &stream);
+    }
+    match open(booted).and_then(|hook| hook_packages::run(&hook, &stream)) {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            report::note(format_args!("flipper-profiles: this run's plan is not in the journal: {error}"));
+            Ok(())
+        }
+    }
+}
+
+fn open(booted: Booted) -> Result<Hook> {
+    let pool = Pool::of_booted(&booted)?;
+    pool.need_writable_format()?;
+    let journal = Journal::new(&pool.layout);
+    let driver = driver::of_this_hook("/".as_ref())?
+        .ok_or_else(|| Error::Child { program: "flipper-hook".into(), why: "no program above it".into() })?;
+    Ok(Hook { booted, pool, journal, driver })
+}
+
+const SKIPPED: &str = "FLIPPER_SKIP=1 was asked for";
+
+fn not_closed(why: &str) {
+    if why != SKIPPED {
+        report::note(format_args!("flipper-profiles: the entry of this run could not be closed: {why}"));
+    }
+}
+
+/// Says that this run cannot be taken back, and keeps it for `packages` and for the login message.
+fn unprotected(why: &str) {
+    report::note(format_args!("flipper-profiles: this package run is NOT protected: {why}"));
+    let _ = std::fs::write(UNPROTECTED, format!("{why}\n"));
+}
+
+fn refuse_if_strict(why: &str, stream: &hook_packages::Stream) -> Result<()> {
+    let text = files::read_if_there(Path::new(SETTINGS))?.unwrap_or_default();
+    let settings = KeyValues::parse(&String::from_utf8_lossy(&text));
+    let strict = settings.get("strict").is_some_and(|value| value == "yes");
+    if !strict || why == SKIPPED || stream.only_frees_space() || stream.removes_us() {
+        return Ok(());
+    }
+    Err(Error::Busy { what: format!("this run would not be protected ({why}), and strict=yes is set") })
+}
+
+impl Hook {
+    /// Is this open entry the one of the run that calls us?
+    pub fn is_ours(&self, entry: &Entry) -> bool {
+        entry.root == Some(self.booted.root) && entry.driver.as_ref() == Some(&self.driver)
+    }
+
+    /// The open entry of this run.
+    pub fn open_entry(&self) -> Result<Option<Entry>> {
+        let open = self.journal.open_entries(Some(&self.booted.profile))?;
+        Ok(open.into_iter().find(|entry| entry.state == State::Open && self.is_ours(entry)))
+    }
+}

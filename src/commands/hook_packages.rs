@@ -1,0 +1,141 @@
+//! When apt has said what it will do: the plan goes beside the open entry, and the archives the new
+//! versions come from are looked up by a process of their own, beside dpkg.
+
+use std::ffi::OsStr;
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+use crate::dpkg::hook_stream::{self, HookStream};
+use crate::dpkg::package_list;
+use crate::model::entry::{Action, Planned};
+use crate::model::error::{At, Error, Result};
+use crate::model::{Entry, EntryNumber};
+use crate::policy::outcome;
+use crate::system::archives;
+use crate::system::journal::{Archives, Journal, PlanFile};
+use crate::system::pool::{self, Pool};
+
+use super::hook::Hook;
+
+/// What apt said, read to its end.
+pub struct Stream {
+    parsed: Result<HookStream, String>,
+    planned: Vec<Planned>,
+}
+
+/// Reads apt's stream: standard input, or the descriptor it names (InfoFD).
+pub fn read_stream() -> Result<Stream> {
+    let mut bytes = Vec::new();
+    match std::env::var("APT_HOOK_INFO_FD").ok().and_then(|fd| fd.parse::<i32>().ok()).filter(|fd| *fd > 0) {
+        Some(fd) => {
+            let path = format!("/proc/self/fd/{fd}");
+            std::fs::File::open(&path).and_then(|mut f| f.read_to_end(&mut bytes)).at("read", &path)?;
+        }
+        None => drop(std::io::stdin().lock().read_to_end(&mut bytes).at("read", "standard input")?),
+    }
+    let parsed = hook_stream::parse(&bytes).map_err(|error| error.to_string());
+    let planned = parsed.as_ref().map(outcome::planned).unwrap_or_default();
+    Ok(Stream { parsed, planned })
+}
+
+impl Stream {
+    /// A run that only removes: on a full disk it is the way out, so `strict` lets it pass.
+    pub fn only_frees_space(&self) -> bool {
+        let removes = |p: &Planned| matches!(p.action, Action::Remove | Action::Purge);
+        !self.planned.is_empty() && self.planned.iter().all(removes)
+    }
+
+    pub fn removes_us(&self) -> bool {
+        self.planned.iter().any(|p| p.package == "flipper-profiles" && p.action == Action::Remove)
+    }
+}
+
+pub fn run(hook: &Hook, stream: &Stream) -> Result<()> {
+    let Some(entry) = hook.open_entry()? else { return Ok(()) };
+    let parsed = stream
+        .parsed
+        .as_ref()
+        .map_err(|why| Error::Damaged { what: "what apt said to its hooks".into(), why: why.clone() })?;
+    let plan = PlanFile {
+        command_line: parsed.command_line.clone().filter(|line| !line.is_empty()),
+        comment: parsed.comment.clone().filter(|text| !text.is_empty()),
+        planned: together(&entry, &stream.planned),
+    };
+    hook.journal.note_plan(&entry, &plan)?;
+    if plan.planned.iter().any(|planned| planned.new.is_some()) {
+        look_up_beside_dpkg(entry.number)?;
+    }
+    Ok(())
+}
+
+/// A later commit of the same transaction adds to the plan of the earlier ones.
+fn together(entry: &Entry, planned: &[Planned]) -> Vec<Planned> {
+    let mut all = entry.planned.clone();
+    for new in planned {
+        let same = |old: &&mut Planned| old.package == new.package && old.architecture == new.architecture;
+        match all.iter_mut().find(same) {
+            Some(old) => *old = Planned { old: old.old.clone(), ..new.clone() },
+            None => all.push(new.clone()),
+        }
+    }
+    all
+}
+
+/// Starts `flipper-hook archives N` and lets go of it: its own session, none of apt's descriptors
+/// (a hook's child that keeps apt's output open makes apt wait for it), lowest priority.
+fn look_up_beside_dpkg(number: EntryNumber) -> Result<()> {
+    let program = std::env::current_exe().at("look at", "/proc/self/exe")?;
+    let mut command = Command::new(&program);
+    command.arg("archives").arg(number.to_string()).env_clear();
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    unsafe {
+        command.pre_exec(|| {
+            nix::libc::setsid();
+            nix::libc::setpriority(nix::libc::PRIO_PROCESS, 0, 19);
+            for fd in 3..64 {
+                nix::libc::close(fd);
+            }
+            Ok(())
+        });
+    }
+    command.spawn().at("run", &program).map(drop)
+}
+
+/// The process beside dpkg: looks the versions up and leaves them for post; when post was faster, adds
+/// them to the closed entry.
+pub fn archives(number: &OsStr) -> Result<()> {
+    let number: EntryNumber = number.to_string_lossy().parse()?;
+    let Some(booted) = pool::booted()? else { return Ok(()) };
+    let pool = Pool::of_booted(&booted)?;
+    let journal = Journal::new(&pool.layout);
+    let profile = Some(&booted.profile);
+    let Some(entry) = journal.entry(profile, number)? else { return Ok(()) };
+    let found = archives::look_up("/".as_ref(), &entry.planned, |text, planned| {
+        let wanted: Vec<_> = planned
+            .iter()
+            .map(|p| (p.package.as_str(), p.architecture.as_str(), p.new.as_deref().unwrap_or_default()))
+            .collect();
+        package_list::find(text, &wanted)
+    })?;
+    let locked = journal.lock()?;
+    match journal.entry(profile, number)? {
+        Some(entry) if entry.is_open() => journal.note_archives(profile, number, &found),
+        Some(mut entry) => {
+            apply(&mut entry, &found);
+            locked.close(&entry)
+        }
+        None => Ok(()),
+    }
+}
+
+/// Writes what was found into the changes of an entry.
+pub fn apply(entry: &mut Entry, found: &Archives) {
+    for change in &mut entry.changes {
+        let Some(new) = &change.new else { continue };
+        if let Some(archive) = found.get(&archives::key(&change.package, &change.architecture, new)) {
+            change.security = archives::is_security(archive);
+            change.archive = Some(archive.clone());
+        }
+    }
+}

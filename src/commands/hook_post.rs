@@ -1,0 +1,90 @@
+//! After dpkg: what really changed, how it ended, and the entry closed. Post runs after failures too
+//! (its running proves nothing), so the outcome is read from dpkg's own status.
+
+use std::path::Path;
+
+use crate::dpkg::{ExtendedStates, Status};
+use crate::model::error::{At, Error, Result};
+use crate::model::layout::RootDir;
+use crate::model::{Entry, State};
+use crate::policy::outcome;
+use crate::system::index::Index;
+use crate::system::{btrfs, files, upper};
+
+use super::hook::Hook;
+use super::hook_packages::apply;
+use super::hook_pre::root_dir;
+use super::{now, report};
+
+const STATUS: &str = "var/lib/dpkg/status";
+
+pub fn run(hook: &Hook) -> Result<()> {
+    let Some(mut entry) = hook.open_entry()? else { return Ok(()) };
+    let point = hook.pool.layout.profile(&hook.booted.profile).point(entry.number);
+    if entry.point && nothing_happened(hook, &entry, &point)? {
+        return forget(hook, &entry, &point);
+    }
+    look(hook, &mut entry, &point)?;
+    entry.ended = Some(now());
+    let locked = hook.journal.lock()?;
+    let archives = hook.journal.archives(Some(&hook.booted.profile), entry.number);
+    apply(&mut entry, &archives);
+    locked.close(&entry)?; // the visible moment
+    drop(locked);
+    record(hook, &entry);
+    if entry.state == State::Failed {
+        report::note(format_args!(
+            "flipper-profiles: entry {}: {}; flipper-undo takes it back",
+            entry.number,
+            entry.outcome.as_deref().unwrap_or("not everything reached its state")
+        ));
+    }
+    Ok(())
+}
+
+/// dpkg never wrote: the status file is the very inode it was, and nothing was to be unpacked or
+/// removed (a reinstall and a preinst that destroys and fails leave the file byte-identical).
+fn nothing_happened(hook: &Hook, entry: &Entry, point: &RootDir) -> Result<bool> {
+    let updates = Path::new("/var/lib/dpkg/updates");
+    let before = upper::inode(point, STATUS);
+    let now = upper::inode(&root_dir(hook), STATUS);
+    Ok(outcome::never_wrote(before, now, files::names(updates)?.is_empty(), &entry.planned))
+}
+
+fn forget(hook: &Hook, entry: &Entry, point: &RootDir) -> Result<()> {
+    hook.journal.lock()?.forget(entry)?;
+    btrfs::delete_if_there(point.path())
+}
+
+fn look(hook: &Hook, entry: &mut Entry, point: &RootDir) -> Result<()> {
+    let base = hook.pool.layout.base(&hook.booted.base);
+    let now = std::fs::read(Path::new("/").join(STATUS)).at("read", "/var/lib/dpkg/status")?;
+    let marks = files::read_if_there("/var/lib/apt/extended_states".as_ref())?.unwrap_or_default();
+    let now = match Status::parse(&now) {
+        Ok(status) => status,
+        Err(error) => {
+            entry.state = State::Failed;
+            entry.outcome = Some(format!("dpkg's status is broken: {error}"));
+            return Ok(());
+        }
+    };
+    let marks = ExtendedStates::parse(&marks).unwrap_or_default();
+    if entry.point {
+        let before = upper::read(point, &base, STATUS)?.unwrap_or_default();
+        let before = Status::parse(&before)
+            .map_err(|e| Error::Damaged { what: point.path().to_path_buf(), why: e.to_string() })?;
+        entry.changes = outcome::changes(&before, &now, &marks, &entry.planned);
+    }
+    let (state, sentence) = outcome::state(&entry.planned, &entry.changes, &now);
+    entry.state = state;
+    entry.outcome = sentence.or(entry.outcome.take());
+    Ok(())
+}
+
+/// The index is made from the entries: when it cannot be written now, the next reader mends it.
+fn record(hook: &Hook, entry: &Entry) {
+    let done = Index::open(&hook.pool.layout).and_then(|(mut index, _)| index.record(entry));
+    if let Err(error) = done {
+        tracing::warn!("{error}");
+    }
+}

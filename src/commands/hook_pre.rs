@@ -1,0 +1,106 @@
+//! Before dpkg changes anything: the entry, then the point. What it costs is two commits of the file
+//! system, whatever the size of the profile.
+
+use crate::model::error::Result;
+use crate::model::{Entry, Kind, State};
+use crate::system::journal::LockedJournal;
+use crate::system::{btrfs, driver, files, roots};
+
+use super::hook::{Hook, UNPROTECTED};
+use super::{now, report};
+
+/// Programs whose one transaction is many commits: every post closes the entry, the next pre of the
+/// same living process opens it again.
+const MANY_COMMITS: [&str; 4] = ["unattended-upgr", "do-release-upgr", "release-upgrade", "dselect"];
+
+pub fn run(hook: &Hook) -> Result<()> {
+    let locked = hook.journal.lock()?;
+    if joined(hook, &locked)? {
+        return Ok(());
+    }
+    close_interrupted(hook, &locked)?;
+    let base = roots::base_of(&root_dir(hook))?;
+    let mut entry = locked.begin(Kind::Packages, now(), |entry| {
+        entry.profile = Some(hook.booted.profile.clone());
+        entry.root = Some(hook.booted.root);
+        entry.base = Some(base);
+        entry.point = true;
+        entry.driver = Some(hook.driver.clone());
+        entry.command_line = driver::command_line(hook.driver.pid);
+        entry.person = Some(driver::person("/".as_ref()));
+    })?;
+    drop(locked);
+    if let Err(error) = take_point(hook, &entry) {
+        note_missing_point(hook, &mut entry, &error.to_string());
+        return Err(error);
+    }
+    files::remove_if_there(UNPROTECTED.as_ref())?;
+    tell_if_left(hook)
+}
+
+/// The entry becomes durable with the sync, the point with its snapshot.
+fn take_point(hook: &Hook, entry: &Entry) -> Result<()> {
+    files::sync_file_system(hook.pool.layout.top())?;
+    let profile = hook.pool.layout.profile(&hook.booted.profile);
+    btrfs::point(root_dir(hook).path(), profile.point(entry.number).path())
+}
+
+/// A program that set apt up twice runs this hook twice a commit; and a program of many commits goes
+/// on with the entry that its last post closed.
+fn joined(hook: &Hook, locked: &LockedJournal) -> Result<bool> {
+    if hook.open_entry()?.is_some() {
+        return Ok(true);
+    }
+    if !MANY_COMMITS.contains(&hook.driver.name.as_str()) {
+        return Ok(false);
+    }
+    let profile = Some(&hook.booted.profile);
+    let Some(newest) = hook.journal.numbers(profile)?.last().copied() else { return Ok(false) };
+    match hook.journal.entry(profile, newest)? {
+        Some(mut entry) if hook.is_ours(&entry) && entry.kind == Kind::Packages && entry.point => {
+            entry.state = State::Open;
+            entry.ended = None;
+            locked.reopen(&entry).map(|()| true)
+        }
+        _ => Ok(false),
+    }
+}
+
+/// Our driver holds dpkg's lock, so no other package run of this root is alive: what is open was cut.
+fn close_interrupted(hook: &Hook, locked: &LockedJournal) -> Result<()> {
+    let open = hook.journal.open_entries(Some(&hook.booted.profile))?;
+    let of_this_root = |entry: &&Entry| entry.kind == Kind::Packages && entry.root == Some(hook.booted.root);
+    if open.iter().find(of_this_root).is_none() || !driver::ancestor_holds_frontend("/".as_ref())? {
+        return Ok(());
+    }
+    for entry in open.iter().filter(of_this_root) {
+        let mut entry = entry.clone();
+        entry.state = State::Interrupted;
+        entry.ended = Some(now());
+        entry.outcome = Some("cut off: undo returns to the state before it".into());
+        locked.close(&entry)?;
+    }
+    Ok(())
+}
+
+/// The entry stays, without a point: the log shows that this run was not protected.
+fn note_missing_point(hook: &Hook, entry: &mut Entry, why: &str) {
+    entry.point = false;
+    entry.outcome = Some(format!("not protected: {why}"));
+    let _ = hook.journal.lock().and_then(|locked| locked.reopen(entry));
+}
+
+fn tell_if_left(hook: &Hook) -> Result<()> {
+    let profile = hook.pool.layout.profile(&hook.booted.profile);
+    let current = roots::current(&profile)?;
+    if current != hook.booted.root {
+        report::note(format_args!(
+            "flipper-profiles: an undo waits (root {current}); this run goes into the state that is being left"
+        ));
+    }
+    Ok(())
+}
+
+pub fn root_dir(hook: &Hook) -> crate::model::layout::RootDir {
+    hook.pool.layout.profile(&hook.booted.profile).root(hook.booted.root)
+}

@@ -1,0 +1,130 @@
+//! What a cut left open: judged the same way by readers, who only say it, and by every command that
+//! changes something, which closes it first.
+
+use crate::model::error::Result;
+use crate::model::layout::ProfileDir;
+use crate::model::{Entry, Kind, ProfileId, State};
+use crate::policy::recover::{OpenFacts, Verdict, verdict};
+use crate::system::locks::{self, Lock};
+use crate::system::{btrfs, driver, files, guard, pool, profiles, roots};
+
+use super::session::Session;
+use super::stage;
+
+/// Closes what is over and removes what is left over.
+pub fn recover(session: &Session) -> Result<()> {
+    let mut owners: Vec<Option<ProfileId>> = session.journal.profiles()?.into_iter().map(Some).collect();
+    owners.push(None);
+    for owner in owners {
+        for mut entry in session.journal.open_entries(owner.as_ref())? {
+            if let Verdict::Close { state, outcome, drop_root } = judge(session, &entry)? {
+                tracing::info!("entry {} closed: {outcome}", entry.number);
+                if drop_root {
+                    drop_unfinished_root(session, &entry)?;
+                }
+                stage::close(session, &mut entry, state, Some(outcome))?;
+            }
+        }
+    }
+    profiles::remove_leftovers(&session.pool)?;
+    for id in session.profiles()? {
+        retire_left_roots(session, &id)?;
+    }
+    Ok(())
+}
+
+/// The state a person should be told: what recover would make of an open entry.
+pub fn state_of(session: &Session, entry: &Entry) -> Result<(State, Option<String>)> {
+    if !entry.is_open() {
+        return Ok((entry.state, entry.outcome.clone()));
+    }
+    Ok(match judge(session, entry)? {
+        Verdict::Leave => (State::Open, None),
+        Verdict::Close { state, outcome, .. } => (state, Some(outcome)),
+    })
+}
+
+/// The entries of a profile as they really stand, for display and for planning.
+pub fn settle(session: &Session, entries: &mut [Entry]) -> Result<()> {
+    for entry in entries.iter_mut().filter(|e| e.is_open()) {
+        (entry.state, entry.outcome) = state_of(session, entry)?;
+    }
+    Ok(())
+}
+
+fn judge(session: &Session, entry: &Entry) -> Result<Verdict> {
+    let layout = &session.pool.layout;
+    let dir = entry.profile.as_ref().map(|id| layout.profile(id)).filter(|dir| dir.path().is_dir());
+    let root = dir.as_ref().zip(entry.root).map(|(dir, number)| dir.root(number));
+    let root_exists = root.as_ref().is_some_and(|root| root.path().is_dir());
+    let root_in_use = match &root {
+        Some(root) if root_exists => guard::is_used(&session.pool, root)?,
+        _ => false,
+    };
+    let inside = is_our_root(session, entry)?;
+    Ok(verdict(&OpenFacts {
+        number: entry.number,
+        kind: entry.kind.clone(),
+        root: entry.root,
+        root_exists,
+        root_in_use,
+        made_root_exists: dir.as_ref().is_some_and(|d| d.root(entry.number).path().is_dir()),
+        current: dir.as_ref().and_then(|d| roots::current(d).ok()),
+        point_exists: dir.as_ref().is_some_and(|d| d.point(entry.number).path().is_dir()),
+        subject_exists: subject_exists(session, entry, dir.as_ref()),
+        author_gone: author_gone(session, dir.as_ref())?,
+        driver_holds_lock: inside
+            && entry.driver.as_ref().is_some_and(driver::is_alive)
+            && locks::frontend_holder("/".as_ref())? == entry.driver.as_ref().map(|d| d.pid),
+        inside_with_locks: inside && driver::ancestor_holds_frontend("/".as_ref())?,
+    }))
+}
+
+fn is_our_root(session: &Session, entry: &Entry) -> Result<bool> {
+    let booted = pool::booted()?;
+    Ok(booted.is_some_and(|b| {
+        b.pool == session.pool.uuid && Some(b.profile) == entry.profile && Some(b.root) == entry.root
+    }))
+}
+
+fn subject_exists(session: &Session, entry: &Entry, dir: Option<&ProfileDir>) -> bool {
+    match entry.kind {
+        Kind::Import | Kind::PruneBase => {
+            entry.base.as_ref().is_some_and(|v| btrfs::is_subvolume(&session.pool.layout.base(v)))
+        }
+        _ => dir.is_some(),
+    }
+}
+
+/// A living author holds the profile's lock, or that of the bases. We may hold it ourselves: flock
+/// counts per open file, so asking again from here would say "busy"; the verbs recover first.
+fn author_gone(session: &Session, dir: Option<&ProfileDir>) -> Result<bool> {
+    let path = dir.map_or_else(|| session.pool.layout.base_lock(), ProfileDir::lock);
+    match Lock::take(&path, "") {
+        Ok(_lock) => Ok(true),
+        Err(crate::model::Error::Busy { .. }) => Ok(false),
+        Err(other) => Err(other),
+    }
+}
+
+fn drop_unfinished_root(session: &Session, entry: &Entry) -> Result<()> {
+    let Some(id) = &entry.profile else { return Ok(()) };
+    let root = session.pool.layout.profile(id).root(entry.number);
+    let _claimed = guard::claim(&session.pool, &root)?;
+    btrfs::delete(root.path())
+}
+
+/// Roots that are neither current nor in use: an undo left them.
+fn retire_left_roots(session: &Session, id: &ProfileId) -> Result<()> {
+    let dir = session.pool.layout.profile(id);
+    let Ok(_lock) = Lock::take(&dir.lock(), "") else { return Ok(()) };
+    let current = roots::current(&dir)?;
+    let open = session.journal.open_entries(Some(id))?;
+    for number in roots::numbers(&dir.roots())? {
+        let being_made = open.iter().any(|entry| entry.number == number);
+        if number != current && !being_made && files::names(dir.root(number).path()).is_ok() {
+            stage::retire(session, &dir, number)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! The one place that prints. Results go to standard output, everything said beside them to standard
+//! error; a reader that went away (`| head`) is no failure.
+
+use std::fmt::Display;
+use std::io::{BufRead, IsTerminal, Write};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::model::error::{Error, Result};
+
+pub mod graph;
+pub mod log;
+
+/// One line of a result.
+pub fn line(text: impl Display) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// A whole text that ends with its own newline.
+pub fn text(text: impl Display) {
+    let _ = write!(std::io::stdout(), "{text}");
+}
+
+/// Something worth saying that is not the result.
+pub fn note(text: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+pub fn json(value: &serde_json::Value) {
+    line(format_args!("{value:#}"));
+}
+
+/// The hint first, the sentence last: a small screen shows the last line.
+pub fn failure(program: &str, error: &Error) {
+    if let Some(hint) = error.hint() {
+        note(format_args!("hint: {hint}"));
+    }
+    note(format_args!("{program}: {error}"));
+}
+
+pub fn usage(error: &clap::Error) {
+    let _ = error.print();
+}
+
+/// Asks on a terminal; `--yes` answers; anything else is a no.
+pub fn confirm(question: &str, yes: bool) -> Result<()> {
+    let refused = || Error::NotConfirmed { question: question.to_owned() };
+    if yes {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(refused());
+    }
+    let _ = write!(std::io::stderr(), "{question} [y/N] ");
+    let _ = std::io::stderr().flush();
+    let mut answer = String::new();
+    let _ = std::io::stdin().lock().read_line(&mut answer);
+    if answer.trim().eq_ignore_ascii_case("y") { Ok(()) } else { Err(refused()) }
+}
+
+/// A bar on a terminal, nothing elsewhere.
+pub fn progress(what: &str, length: u64) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{msg} [{bar:30}] {percent}%");
+    let bar = ProgressBar::new(length).with_message(what.to_owned());
+    style.map_or(bar.clone(), |style| bar.with_style(style))
+}
+
+pub fn colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+pub fn width() -> usize {
+    std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(100)
+}
+
+/// `2026-11-23T02:24:00Z` -> `2026-11-23 02:24`, in local time; what is no time stays as it is.
+pub fn when(rfc3339: &str) -> String {
+    match chrono::DateTime::parse_from_rfc3339(rfc3339) {
+        Ok(time) => time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M").to_string(),
+        Err(_) => rfc3339.to_owned(),
+    }
+}
+
+/// Columns two blanks apart, as wide as their widest cell; the last one is not padded.
+pub fn table(rows: &[Vec<String>]) {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    for row in rows {
+        let cells: Vec<String> =
+            row.iter().enumerate().map(|(c, cell)| format!("{cell:<w$}", w = widths[c])).collect();
+        line(cells.join("  ").trim_end());
+    }
+}
+
+/// "1 profile", "2 profiles"
+pub fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}

@@ -1,0 +1,81 @@
+//! flipper-rescue: list and stage from btrfs alone. Static, without SQLite, so that it works when the
+//! profile it is called in has lost libc, and from the initramfs.
+
+use crate::model::error::{Error, Exit, Result};
+use crate::model::{EntryNumber, ProfileId};
+use crate::policy::undo::Ask;
+use crate::system::{roots, upper};
+
+use super::cli::{Common, Rescue, RescueVerb};
+use super::session::Session;
+use super::{report, stage, undo_plan};
+
+pub fn run(args: &Rescue) -> Result<Exit> {
+    match &args.verb {
+        RescueVerb::List { id } => list(&args.common, id.as_deref()),
+        RescueVerb::Stage { id, entry } => stage(&args.common, id, entry),
+    }
+}
+
+fn list(common: &Common, id: Option<&str>) -> Result<Exit> {
+    let session = Session::to_read(common)?;
+    let ids = match id {
+        Some(text) => vec![session.profile(Some(text))?],
+        None => session.profiles()?,
+    };
+    let mut found = Vec::new();
+    for id in ids {
+        let dir = session.need_profile(&id)?;
+        let current = roots::current(&dir)?;
+        let points = roots::numbers(&dir.snapshots())?;
+        found.push(serde_json::json!({"profile": id, "current": current, "points": points}));
+        if common.json {
+            continue;
+        }
+        report::line(format_args!("{id}: root {current}"));
+        for number in points.iter().rev() {
+            report::line(format_args!("  {}", point_line(&session, &id, *number)?));
+        }
+    }
+    if common.json {
+        report::json(&found.into());
+    }
+    Ok(Exit::Done)
+}
+
+/// "57  before: apt upgrade  (142 packages)"; what the journal lost, the point itself still says.
+fn point_line(session: &Session, id: &ProfileId, number: EntryNumber) -> Result<String> {
+    let point = session.need_profile(id)?.point(number);
+    let base = session.pool.layout.base(&roots::base_of(&point)?);
+    let status = upper::read(&point, &base, "var/lib/dpkg/status")?.unwrap_or_default();
+    let packages = crate::dpkg::Status::parse(&status).map(|s| s.packages.len()).unwrap_or(0);
+    let entry = session.journal.entry(Some(id), number).ok().flatten();
+    let what = entry.map_or("(its entry is lost)".to_owned(), |entry| {
+        entry.command_line.clone().unwrap_or_else(|| entry.kind.name().to_owned())
+    });
+    Ok(format!("{number}  before: {what}  ({packages} packages)"))
+}
+
+fn stage(common: &Common, id: &str, entry: &str) -> Result<Exit> {
+    let session = Session::to_change(common)?;
+    let id: ProfileId = id.parse()?;
+    let _lock = session.lock_profile(&id)?;
+    let facts = undo_plan::look(&session, Some(id.as_str()))?;
+    let ask = match entry {
+        "last" => Ask::Last,
+        number => Ask::To(number.parse()?),
+    };
+    let preview = match undo_plan::plan(&facts, ask) {
+        Ok(plan) => undo_plan::preview(&session, &facts, plan)?,
+        Err(Error::NotInLine { number, .. } | Error::NoSuchEntry { number }) => {
+            return Err(Error::NotInLine { number, profile: id });
+        }
+        Err(other) => return Err(other),
+    };
+    report::line(format_args!("{id}: {}", preview.sentence()));
+    report::confirm("go on?", common.yes)?;
+    let staged = stage::act(&session, &facts, &preview.plan)?;
+    let when = if staged.waits { "; restart the profile to finish" } else { "" };
+    report::note(format_args!("staged (entry {}){when}", staged.entry.number));
+    Ok(Exit::Done)
+}

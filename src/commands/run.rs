@@ -1,0 +1,121 @@
+//! `flipper-profile run ID [CMD]`: a profile that is not booted, assembled as at boot, with apt and
+//! its hooks working in it exactly as when it is. `--throwaway`: in a copy that is dropped.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use crate::model::booted::{Booted, Mode};
+use crate::model::error::{Exit, Result};
+use crate::model::layout::{ProfileDir, RootDir};
+use crate::model::{BaseVersion, EntryNumber, ProfileId};
+use crate::system::assemble::Assembly;
+use crate::system::locks::Lock;
+use crate::system::{btrfs, guard, profiles, roots, sandbox};
+
+use super::cli::Common;
+use super::session::Session;
+use super::{now, stage};
+
+/// A root that is ours for the run.
+struct Held {
+    dir: ProfileDir,
+    number: EntryNumber,
+    root: RootDir,
+    base: BaseVersion,
+    lock: Lock,
+}
+
+pub fn run(common: &Common, id: &str, command: &[OsString], throwaway: bool) -> Result<Exit> {
+    let id: ProfileId = id.parse()?;
+    let session = Session::to_change(common)?;
+    session.need_outside("a run")?;
+    let shell = [OsString::from("/bin/bash"), OsString::from("-l")];
+    let command = if command.is_empty() { &shell } else { command };
+    let status =
+        if throwaway { in_copy(&session, &id, command)? } else { in_profile(&session, &id, command)? };
+    // The command's own status, as if it had been run without us.
+    std::process::exit(status)
+}
+
+fn in_profile(session: &Session, id: &ProfileId, command: &[OsString]) -> Result<i32> {
+    let held = hold_current(session, id)?;
+    note_use(session, &held.dir)?;
+    let booted = Booted {
+        profile: id.clone(),
+        root: held.number,
+        base: held.base.clone(),
+        pool: session.pool.uuid.clone(),
+        device: session.pool.device.display().to_string(),
+        subvolid: btrfs::subvolume_id(held.root.path())?,
+        identity: String::new(), // known once it is assembled
+        mode: Mode::Run,
+    };
+    let status = supervise(session, &held, id.as_str(), Some(booted), command)?;
+    let Held { dir, number, lock, .. } = held;
+    drop(lock);
+    // Was it left by an undo? Then nobody needs it any more.
+    let _still_ours = Lock::take(&dir.lock(), "the profile");
+    if _still_ours.is_ok() && roots::current(&dir)? != number {
+        stage::retire(session, &dir, number)?;
+    }
+    Ok(status)
+}
+
+/// The current root, its lock held. The profile's lock is held meanwhile, so that no undo moves the
+/// pointer between the look and the lock.
+fn hold_current(session: &Session, id: &ProfileId) -> Result<Held> {
+    let dir = session.need_profile(id)?;
+    let _profile = session.lock_profile(id)?;
+    let number = roots::current(&dir)?;
+    let root = dir.root(number);
+    let base = roots::base_of(&root)?;
+    let lock = guard::claim(&session.pool, &root)?;
+    Ok(Held { dir, number, root, base, lock })
+}
+
+fn supervise(
+    session: &Session,
+    held: &Held,
+    name: &str,
+    booted: Option<Booted>,
+    command: &[OsString],
+) -> Result<i32> {
+    let assembly = Assembly {
+        pool: &session.pool,
+        profile: &held.dir,
+        root: &held.root,
+        base: &held.base,
+        target: Path::new("/"), // the sandbox chooses
+        with_data: true,
+    };
+    let root = sandbox::prepare(|target| assembly.at(target), &session.pool.device, booted)?;
+    let status = sandbox::supervise(&root, &sandbox::hostname(&root, name), command);
+    sandbox::dismantle(&root)?;
+    status
+}
+
+/// A copy that nobody sees: no booted file, so nothing of it is journalled; gone afterwards.
+fn in_copy(session: &Session, id: &ProfileId, command: &[OsString]) -> Result<i32> {
+    let source = session.need_profile(id)?;
+    let number = roots::current(&source)?;
+    let name = format!(".new-throwaway-{}", std::process::id());
+    let dir = ProfileDir::at(session.pool.layout.profiles().join(name));
+    let aside = profiles::make_aside(&dir)?;
+    let root = dir.root(number);
+    btrfs::snapshot(source.root(number).path(), root.path())?;
+    btrfs::snapshot(&source.state(), &dir.state())?;
+    let lock = guard::claim(&session.pool, &root)?;
+    let held = Held { base: roots::base_of(&root)?, dir, number, root, lock };
+    let status = supervise(session, &held, id.as_str(), None, command);
+    let Held { dir, lock, .. } = held;
+    drop(lock);
+    profiles::remove(&session.pool, &dir)?;
+    drop(aside);
+    status
+}
+
+fn note_use(session: &Session, dir: &ProfileDir) -> Result<()> {
+    let mut profile = session.describe(dir)?;
+    profile.last_used = Some(now());
+    session.write_description(dir, &profile)
+}

@@ -1,0 +1,173 @@
+//! Moving a profile to another state: the steps undo, redo and flipper-rescue share. Order of a
+//! staged change (house rule 2): entry open and durable, own point, new root, sync, POINTER, entry
+//! closed. A cut before the pointer leaves the old state, after it the new one; recover closes the
+//! entry accordingly.
+
+use crate::model::error::{Error, Result};
+use crate::model::layout::{ProfileDir, RootFact};
+use crate::model::{Entry, EntryNumber, Kind, State};
+use crate::policy::undo::Plan;
+use crate::system::locks::{self, DpkgLocks};
+use crate::system::{btrfs, driver, files, guard, mountinfo, roots};
+
+use super::now;
+use super::session::{ProfileFacts, Session};
+
+/// What was done, for the report.
+pub struct Staged {
+    pub entry: Entry,
+    /// The new root waits until the one in use is left.
+    pub waits: bool,
+}
+
+/// Keeps apt and dpkg out of a root that is in use while its successor is staged; they are asked
+/// through the merged root, where their locks are seen.
+pub fn keep_packages_still(session: &Session, facts: &ProfileFacts) -> Result<Option<DpkgLocks>> {
+    let Some(root) = facts.in_use else { return Ok(None) };
+    let upper = facts.dir.root(root).upper();
+    let here = crate::system::pool::booted()?.filter(|booted| {
+        booted.profile == facts.id && booted.root == root && booted.pool == session.pool.uuid
+    });
+    if here.is_some() {
+        return locks::dpkg("/".as_ref()).map(Some);
+    }
+    match mountinfo::find_overlay(&session.pool.tail(&upper))? {
+        Some(seen) => locks::dpkg(&seen.path()).map(Some),
+        None => Err(Error::InUse {
+            what: format!("root {root} of {}", facts.id),
+            by: "by somebody who cannot be seen from here".into(),
+        }),
+    }
+}
+
+/// Carries a plan out. The caller holds the profile's lock and has the person's yes.
+pub fn act(session: &Session, facts: &ProfileFacts, plan: &Plan) -> Result<Staged> {
+    let _still = keep_packages_still(session, facts)?;
+    match plan {
+        Plan::Stage { kind, target, leaves, cancels, waits, .. } => {
+            stage(session, facts, kind.clone(), *target, *leaves, *cancels, *waits)
+        }
+        Plan::Cancel { entry, back_to } => cancel(session, facts, *entry, *back_to),
+    }
+}
+
+fn stage(
+    session: &Session,
+    facts: &ProfileFacts,
+    kind: Kind,
+    target: EntryNumber,
+    leaves: EntryNumber,
+    cancels: Option<EntryNumber>,
+    waits: bool,
+) -> Result<Staged> {
+    let (dir, layout) = (&facts.dir, &session.pool.layout);
+    let point = dir.point(target);
+    let base = roots::base_of(&point)?;
+    let mut entry = session.journal.lock()?.begin(kind, now(), |entry| {
+        entry.profile = Some(facts.id.clone());
+        entry.root = Some(leaves);
+        entry.base = Some(base.clone());
+        entry.target = Some(target);
+        entry.point = true;
+        entry.person = Some(driver::person("/".as_ref()));
+    })?;
+    files::sync_file_system(layout.top())?;
+    btrfs::point(dir.root(leaves).path(), dir.point(entry.number).path())?;
+    let root = dir.root(entry.number);
+    btrfs::snapshot(point.path(), root.path())?;
+    roots::write_fact(&root, RootFact::Entry, &entry.number.to_string())?;
+    roots::carry(&dir.root(leaves), &root, &layout.base(&base))?;
+    roots::give_back_lent(&root)?;
+    files::sync_file_system(layout.top())?;
+    roots::flip(dir, entry.number)?; // the visible moment
+    close(session, &mut entry, State::Completed, None)?;
+    if let Some(waiting) = cancels {
+        drop_waiting(session, facts, waiting)?;
+    }
+    if !waits {
+        retire(session, dir, leaves)?;
+    }
+    Ok(Staged { entry, waits })
+}
+
+fn cancel(
+    session: &Session,
+    facts: &ProfileFacts,
+    waiting: EntryNumber,
+    back_to: EntryNumber,
+) -> Result<Staged> {
+    roots::flip(&facts.dir, back_to)?; // the visible moment
+    let entry = drop_waiting(session, facts, waiting)?;
+    Ok(Staged { entry, waits: false })
+}
+
+/// A root that waited and will never be booted: its entry is cancelled, it goes.
+fn drop_waiting(session: &Session, facts: &ProfileFacts, waiting: EntryNumber) -> Result<Entry> {
+    let mut entry = facts
+        .entries
+        .iter()
+        .find(|entry| entry.number == waiting)
+        .cloned()
+        .ok_or(Error::NoSuchEntry { number: waiting })?;
+    close(session, &mut entry, State::Cancelled, Some("cancelled before its boot".into()))?;
+    let root = facts.dir.root(waiting);
+    let _claimed = guard::claim(&session.pool, &root)?;
+    btrfs::delete(root.path())?;
+    Ok(entry)
+}
+
+/// Deletes a root that is not current any more and that nobody uses. What was written into it after
+/// its last point is kept first, as the point of an entry of kind `left`.
+pub fn retire(session: &Session, dir: &ProfileDir, number: EntryNumber) -> Result<()> {
+    let root = dir.root(number);
+    let lock = match guard::claim(&session.pool, &root) {
+        Err(Error::InUse { .. }) => return Ok(()),
+        other => other?,
+    };
+    if written_since_last_point(session, dir, number)? {
+        keep_what_was_left(session, dir, number)?;
+    }
+    btrfs::delete(root.path())?;
+    drop(lock);
+    Ok(())
+}
+
+fn written_since_last_point(session: &Session, dir: &ProfileDir, number: EntryNumber) -> Result<bool> {
+    let Some(id) = profile_of(dir) else { return Ok(false) };
+    let entries = session.journal.entries(Some(&id))?.entries;
+    let of_root = entries.iter().filter(|entry| entry.root == Some(number)).map(|entry| entry.number);
+    let newest = of_root.filter(|n| dir.point(*n).path().exists()).max();
+    let Some(newest) = newest else { return Ok(true) };
+    files::sync_file_system(dir.path())?;
+    let taken = btrfs::created_in(dir.point(newest).path())?;
+    Ok(btrfs::generation(dir.root(number).path())? > taken)
+}
+
+fn keep_what_was_left(session: &Session, dir: &ProfileDir, number: EntryNumber) -> Result<()> {
+    let base = roots::base_of(&dir.root(number))?;
+    let mut entry = session.journal.lock()?.begin(Kind::Left, now(), |entry| {
+        entry.profile = profile_of(dir);
+        entry.root = Some(number);
+        entry.base = Some(base);
+        entry.point = true;
+        entry.outcome = Some("what was written after the last entry of a root that was left".into());
+    })?;
+    files::sync_file_system(session.pool.layout.top())?;
+    btrfs::point(dir.root(number).path(), dir.point(entry.number).path())?;
+    let outcome = entry.outcome.clone();
+    close(session, &mut entry, State::Completed, outcome)
+}
+
+fn profile_of(dir: &ProfileDir) -> Option<crate::model::ProfileId> {
+    dir.path().file_name()?.to_str()?.parse().ok()
+}
+
+/// Closes an entry and tells the index.
+pub fn close(session: &Session, entry: &mut Entry, state: State, outcome: Option<String>) -> Result<()> {
+    entry.state = state;
+    entry.outcome = outcome.or(entry.outcome.take());
+    entry.ended = Some(now());
+    session.journal.lock()?.close(entry)?;
+    session.index(entry);
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! `flipper-profile status`: what is protected, what waits, and the one next command.
+
+use crate::model::error::{Error, Exit, Result};
+use crate::model::{ProfileId, State};
+use crate::system::{base, files, guard, pool};
+
+use super::cli::Common;
+use super::hook::UNPROTECTED;
+use super::session::Session;
+use super::{report, undo_plan};
+
+pub fn run(common: &Common) -> Result<Exit> {
+    let session = match Session::to_read(common) {
+        Err(Error::NoPool) => {
+            report::line("nothing is protected: there is no pool");
+            report::line(
+                "next: flipper-profile init --image pool.img --size 8G (to try it), or flipper-profile init (the btrfs below /)",
+            );
+            return Ok(Exit::Attention);
+        }
+        other => other?,
+    };
+    let profiles = session.profiles()?;
+    let mut attention = Vec::new();
+    let booted = pool::booted()?.filter(|booted| booted.pool == session.pool.uuid);
+    let mut rows = Vec::new();
+    let mut list = Vec::new();
+    for id in &profiles {
+        let (row, value) = profile_row(&session, id, &mut attention)?;
+        rows.push(row);
+        list.push(value);
+    }
+    let why = files::read_line(UNPROTECTED.as_ref()).unwrap_or_default();
+    if booted.is_some() && !why.is_empty() {
+        attention.push(format!("the last package run here was not protected: {why}"));
+    }
+    let next = next_command(&session, &profiles, booted.is_some())?;
+    if common.json {
+        let booted = booted.map(|b| serde_json::json!({"profile": b.profile, "root": b.root}));
+        report::json(&serde_json::json!({
+            "pool": session.pool.uuid, "device": session.pool.device, "booted": booted,
+            "profiles": list, "attention": attention, "next": next,
+        }));
+    } else {
+        report::line(format_args!("pool {} on {}", session.pool.uuid, session.pool.device.display()));
+        match &booted {
+            Some(b) => report::line(format_args!(
+                "profile {} (root {}) runs here: every package run is protected",
+                b.profile, b.root
+            )),
+            None => report::line("no profile runs here: package runs on this system are not protected"),
+        }
+        report::table(&rows);
+        attention.iter().for_each(|text| report::line(format_args!("! {text}")));
+        next.iter().for_each(|text| report::line(format_args!("next: {text}")));
+    }
+    Ok(if attention.is_empty() { Exit::Done } else { Exit::Attention })
+}
+
+fn profile_row(
+    session: &Session,
+    id: &ProfileId,
+    attention: &mut Vec<String>,
+) -> Result<(Vec<String>, serde_json::Value)> {
+    let facts = undo_plan::look(session, Some(id.as_str()))?;
+    let waiting = undo_plan::waiting(&facts);
+    let mounted = mounted(session, &facts)?;
+    let use_of_it = match (facts.in_use, waiting, &mounted) {
+        (_, Some(root), _) => format!(
+            "root {root} waits until {} is left",
+            facts.in_use.map(|n| n.to_string()).unwrap_or_default()
+        ),
+        (Some(_), None, Some(at)) => format!("in use ({at})"),
+        (Some(_), None, None) => "in use".to_owned(),
+        (None, ..) => String::new(),
+    };
+    let newest = facts.entries.iter().rev().find(|e| e.kind == crate::model::Kind::Packages);
+    if let Some(entry) = newest.filter(|e| e.state == State::Interrupted || e.state == State::Failed) {
+        let done = if entry.state == State::Failed { "did not end well" } else { "was cut off" };
+        let what = entry.command_line.clone().unwrap_or_else(|| "a package run".into());
+        attention.push(format!(
+            "{id}: entry {}: {what} {done}: flipper-undo takes it back, dpkg --configure -a finishes it",
+            entry.number
+        ));
+    }
+    for damaged in &facts.damaged {
+        attention.push(format!("{id}: {} cannot be read", damaged.display()));
+    }
+    let row = vec![
+        format!("  {id}"),
+        format!("root {}", facts.current),
+        report::count(facts.points.len(), "point", "points"),
+        use_of_it,
+    ];
+    let value = serde_json::json!({
+        "id": id, "root": facts.current, "in_use": facts.in_use, "waiting": waiting,
+        "points": facts.points.len(), "mounted": mounted,
+    });
+    Ok((row, value))
+}
+
+/// Where the root in use is mounted, as far as this process can see.
+fn mounted(session: &Session, facts: &super::session::ProfileFacts) -> Result<Option<String>> {
+    let Some(root) = facts.in_use else { return Ok(None) };
+    let tail = session.pool.tail(&facts.dir.root(root).upper());
+    let seen = crate::system::mountinfo::find_overlay(&tail)?;
+    Ok(seen.map(|seen| format!("mounted at {}", seen.mount.mount_point.display())))
+}
+
+fn next_command(session: &Session, profiles: &[ProfileId], booted: bool) -> Result<Option<String>> {
+    if base::versions(&session.pool.layout)?.is_empty() {
+        return Ok(Some("flipper-base import DIR|TARBALL --version V".into()));
+    }
+    match profiles {
+        [] => Ok(Some("flipper-profile create ID".into())),
+        [first, ..] if !booted => {
+            let dir = session.need_profile(first)?;
+            let free = !guard::is_used(&session.pool, &dir.root(crate::system::roots::current(&dir)?))?;
+            Ok(free.then(|| format!("flipper-profile run {first}")))
+        }
+        _ => Ok(None),
+    }
+}

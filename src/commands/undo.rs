@@ -1,0 +1,120 @@
+//! `flipper-undo`: look, plan, show, confirm, act, say what is left to do.
+
+use crate::model::error::{Error, Exit, Result};
+use crate::model::{EntryNumber, Kind, ProfileId};
+use crate::policy::undo::{Ask, Plan};
+use crate::system::pool;
+
+use super::cli::Undo;
+use super::session::{ProfileFacts, Session};
+use super::undo_plan::{self, Preview};
+use super::{delete, report, restore, stage, undo_list};
+
+pub fn run(args: &Undo) -> Result<Exit> {
+    let ask = ask(args)?;
+    if args.list {
+        return undo_list::list(&args.common, args.profile.as_deref());
+    }
+    if let Some(number) = &args.show {
+        return undo_list::show(&args.common, args.profile.as_deref(), number.parse()?);
+    }
+    // A dry run looks with a reader's eyes: recover mends nothing, but is asked what it would say.
+    let session =
+        if args.dry_run { Session::to_read(&args.common)? } else { Session::to_change(&args.common)? };
+    if let Some(id) = deleted_profile(&session, args)? {
+        return delete::undelete(&session, &id);
+    }
+    let id = session.profile(args.profile.as_deref())?;
+    let _lock = if args.dry_run { None } else { Some(session.lock_profile(&id)?) };
+    let facts = undo_plan::look(&session, Some(id.as_str()))?;
+    if !args.path.is_empty() {
+        return restore::run(&session, &facts, ask, &args.path, args.dry_run);
+    }
+    let preview = undo_plan::preview(&session, &facts, undo_plan::plan(&facts, ask)?)?;
+    show(&session, &facts, &preview);
+    if args.dry_run {
+        return Ok(Exit::Done);
+    }
+    report::confirm("go on?", args.common.yes)?;
+    let staged = stage::act(&session, &facts, &preview.plan)?;
+    finish(&facts, &preview, &staged);
+    Ok(Exit::Done)
+}
+
+fn ask(args: &Undo) -> Result<Ask> {
+    match &args.entry {
+        Some(text) => Ok(Ask::To(text.parse::<EntryNumber>()?)),
+        None if args.redo => Ok(Ask::Redo),
+        None if args.cancel => Ok(Ask::Cancel),
+        None => Ok(Ask::Last),
+    }
+}
+
+/// `flipper-undo --profile ID` of a profile that was deleted takes the delete back.
+fn deleted_profile(session: &Session, args: &Undo) -> Result<Option<ProfileId>> {
+    let Some(text) = &args.profile else { return Ok(None) };
+    let id: ProfileId = text.parse()?;
+    match session.need_profile(&id) {
+        Err(Error::ProfileDeleted { .. }) if args.entry.is_none() && !args.dry_run => Ok(Some(id)),
+        Err(Error::NoSuchProfile { .. }) => Err(Error::NoSuchProfile { id }),
+        _ => Ok(None),
+    }
+}
+
+/// The preview, in the person's language.
+fn show(session: &Session, facts: &ProfileFacts, preview: &Preview) {
+    if session.common.json {
+        return report::json(&json(facts, preview));
+    }
+    report::line(format_args!("{}: {}", facts.id, preview.sentence()));
+    for entry in preview.entries(facts) {
+        report::line(format_args!("  {}", undo_list::entry_line(entry)));
+    }
+    for path in preview.conffiles.iter().take(10) {
+        report::line(format_args!("  restores {}", path.display()));
+    }
+    if !preview.left_behind.is_empty() {
+        let numbers: Vec<String> = preview.left_behind.iter().map(ToString::to_string).collect();
+        let numbers = numbers.join(", ");
+        report::line(format_args!(
+            "  entries {numbers} went into the root that is being left; its state is kept"
+        ));
+    }
+}
+
+fn finish(facts: &ProfileFacts, preview: &Preview, staged: &stage::Staged) {
+    let number = staged.entry.number;
+    let sentence = match (&preview.plan, staged.waits) {
+        (Plan::Cancel { .. }, _) => format!("entry {number} is cancelled: {} stays as it is", facts.id),
+        (_, false) => format!("done (entry {number}): {} is back", facts.id),
+        (_, true) if runs_here(facts) => {
+            format!(
+                "staged (entry {number}): it counts when this run is left and started again; --cancel drops it"
+            )
+        }
+        (_, true) => format!("staged (entry {number}): restart the profile to finish; --cancel drops it"),
+    };
+    report::note(sentence);
+}
+
+fn runs_here(facts: &ProfileFacts) -> bool {
+    let booted = pool::booted().ok().flatten();
+    booted.is_some_and(|b| b.profile == facts.id && b.mode == crate::model::booted::Mode::Run)
+}
+
+fn json(facts: &ProfileFacts, preview: &Preview) -> serde_json::Value {
+    let plan = match &preview.plan {
+        Plan::Stage { kind, target, leaves, takes_back, brings_back, cancels, waits } => serde_json::json!({
+            "do": if *kind == Kind::Redo { "redo" } else { "undo" }, "target": target, "leaves": leaves,
+            "takes_back": takes_back, "brings_back": brings_back, "cancels": cancels, "waits": waits,
+        }),
+        Plan::Cancel { entry, back_to } => {
+            serde_json::json!({"do": "cancel", "entry": entry, "back_to": back_to})
+        }
+    };
+    serde_json::json!({
+        "profile": facts.id, "plan": plan, "changes": preview.changes,
+        "conffiles": preview.conffiles.iter().map(|p| p.to_string_lossy()).collect::<Vec<_>>(),
+        "left_behind": preview.left_behind, "sentence": preview.sentence(),
+    })
+}

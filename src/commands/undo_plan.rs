@@ -1,0 +1,147 @@
+//! Looking before an undo: the facts, the plan, and the preview in the person's language.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use crate::dpkg::{ExtendedStates, Status};
+use crate::model::entry::{Action, Change, count_actions};
+use crate::model::error::{Error, Result};
+use crate::model::layout::RootDir;
+use crate::model::{Entry, EntryNumber, Kind};
+use crate::policy::outcome;
+use crate::policy::undo::{self, Ask, Plan};
+use crate::system::{roots, upper};
+
+use super::recover;
+use super::session::{ProfileFacts, Session};
+
+/// What would happen, for the person and for `--json`.
+pub struct Preview {
+    pub plan: Plan,
+    /// The changes that are taken back (for a redo: brought back).
+    pub changes: Vec<Change>,
+    pub conffiles: Vec<PathBuf>,
+    pub left_behind: Vec<EntryNumber>,
+    /// The base changes with it: from, to.
+    pub bases: Option<(String, String)>,
+}
+
+pub fn look(session: &Session, named: Option<&str>) -> Result<ProfileFacts> {
+    let id = session.profile(named)?;
+    let mut facts = session.facts(&id)?;
+    recover::settle(session, &mut facts.entries)?;
+    Ok(facts)
+}
+
+pub fn plan(facts: &ProfileFacts, ask: Ask) -> Result<Plan> {
+    undo::plan(&policy_facts(facts), ask)
+}
+
+fn policy_facts(facts: &ProfileFacts) -> undo::Facts<'_> {
+    undo::Facts {
+        profile: &facts.id,
+        entries: &facts.entries,
+        current: facts.current,
+        in_use: facts.in_use,
+        points: &facts.points,
+    }
+}
+
+pub fn waiting(facts: &ProfileFacts) -> Option<EntryNumber> {
+    undo::waiting(&policy_facts(facts))
+}
+
+/// Compares the state a plan leaves with the one it returns to.
+pub fn preview(session: &Session, facts: &ProfileFacts, plan: Plan) -> Result<Preview> {
+    let left_behind = undo::left_behind(&policy_facts(facts));
+    let Plan::Stage { target, leaves, kind, .. } = &plan else {
+        return Ok(Preview { plan, changes: Vec::new(), conffiles: Vec::new(), left_behind, bases: None });
+    };
+    let now = State::read(session, facts.dir.root(*leaves))?;
+    let then = State::read(session, facts.dir.point(*target))?;
+    // A damaged database must not stop the very undo that mends it: then the packages are not named.
+    let (from, to) = if *kind == Kind::Redo { (&now, &then) } else { (&then, &now) };
+    let changes = compare(from, to).unwrap_or_default();
+    let conffiles = changed_conffiles(&now, &then);
+    let bases = (now.base_name != then.base_name).then(|| (now.base_name.clone(), then.base_name.clone()));
+    Ok(Preview { plan, changes, conffiles, left_behind, bases })
+}
+
+/// One side of the comparison.
+struct State {
+    root: RootDir,
+    base: PathBuf,
+    base_name: String,
+    status: Vec<u8>,
+    marks: Vec<u8>,
+}
+
+impl State {
+    fn read(session: &Session, root: RootDir) -> Result<State> {
+        let version = roots::base_of(&root)?;
+        let base = session.pool.layout.base(&version);
+        let read = |inside: &str| Ok::<_, Error>(upper::read(&root, &base, inside)?.unwrap_or_default());
+        let (status, marks) = (read("var/lib/dpkg/status")?, read("var/lib/apt/extended_states")?);
+        Ok(State { status, marks, base_name: version.to_string(), root, base })
+    }
+}
+
+fn compare(from: &State, to: &State) -> Option<Vec<Change>> {
+    let (before, after) = (Status::parse(&from.status).ok()?, Status::parse(&to.status).ok()?);
+    let marks = ExtendedStates::parse(&to.marks).ok()?;
+    Some(outcome::changes(&before, &after, &marks, &[]))
+}
+
+/// Conffiles of either side that differ between them.
+fn changed_conffiles(now: &State, then: &State) -> Vec<PathBuf> {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let mut paths = BTreeSet::new();
+    for status in [&now.status, &then.status].into_iter().filter_map(|s| Status::parse(s).ok()) {
+        for package in &status.packages {
+            let conffiles = package.conffiles().unwrap_or_default();
+            paths.extend(conffiles.iter().map(|c| PathBuf::from(OsStr::from_bytes(c.path))));
+        }
+    }
+    let differs = |path: &PathBuf| {
+        let inside = path.strip_prefix("/").unwrap_or(path);
+        !upper::same_file((&now.root, &now.base), (&then.root, &then.base), inside)
+    };
+    paths.into_iter().filter(differs).collect()
+}
+
+impl Preview {
+    /// "takes back 7 upgrades and 1 removal, restores 2 conffiles, keeps the kernel"
+    pub fn sentence(&self) -> String {
+        let Plan::Stage { kind, .. } = &self.plan else {
+            return "drops the root that waits: the machine stays as it is".into();
+        };
+        let counts = count_actions(self.changes.iter().map(|change| change.action));
+        let packages: Vec<String> = counts.iter().map(|(a, n)| format!("{n} {}", a.noun(*n))).collect();
+        let verb = if *kind == Kind::Redo { "brings back" } else { "takes back" };
+        let what = match packages.split_last() {
+            None => "no package change".to_owned(),
+            Some((last, [])) => last.clone(),
+            Some((last, more)) => format!("{} and {last}", more.join(", ")),
+        };
+        let mut parts = vec![format!("{verb} {what}")];
+        if !self.conffiles.is_empty() {
+            let many = if self.conffiles.len() == 1 { "conffile" } else { "conffiles" };
+            parts.push(format!("restores {} {many}", self.conffiles.len()));
+        }
+        if let Some((from, to)) = &self.bases {
+            parts.push(format!("moves from base {from} to {to}"));
+        }
+        let kernel =
+            self.changes.iter().any(|c| c.package.starts_with("linux-image-") && c.action != Action::Mark);
+        parts.push(if kernel { "changes the kernel".into() } else { "keeps the kernel".into() });
+        parts.join(", ")
+    }
+
+    /// The entries that are taken back or brought back.
+    pub fn entries<'a>(&self, facts: &'a ProfileFacts) -> Vec<&'a Entry> {
+        let Plan::Stage { takes_back, brings_back, .. } = &self.plan else { return Vec::new() };
+        let named = |number: &EntryNumber| facts.entries.iter().find(|entry| entry.number == *number);
+        takes_back.iter().chain(brings_back).filter_map(named).collect()
+    }
+}

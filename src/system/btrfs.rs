@@ -1,0 +1,90 @@
+//! btrfs: subvolumes and snapshots, through libbtrfsutil. Every error carries its path. The
+//! btrfs(8) program is never spawned: it costs 2 to 200 times the call, and it has printed "Create a
+//! readonly snapshot" and failed.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use libbtrfsutil::{CreateSnapshotOptions, DeleteSubvolumeOptions};
+
+use crate::model::error::{At, Error, Result};
+
+/// Makes an empty subvolume, e.g. `@profiles/.template`.
+pub fn create(path: &Path) -> Result<()> {
+    libbtrfsutil::create_subvolume(path).map_err(|e| e.os_error()).at("make subvolume", path)
+}
+
+/// A writable snapshot: how roots are made.
+pub fn snapshot(from: &Path, to: &Path) -> Result<()> {
+    CreateSnapshotOptions::new().create(from, to).map_err(|e| e.os_error()).at("snapshot to", to)
+}
+
+/// A read-only snapshot: how points are taken. It commits the running transaction, so everything
+/// that was synced before it, and the snapshot itself, is durable when it returns.
+pub fn point(from: &Path, to: &Path) -> Result<()> {
+    CreateSnapshotOptions::new()
+        .readonly(true)
+        .create(from, to)
+        .map_err(|e| e.os_error())
+        .at("snapshot to", to)
+}
+
+/// Deletes one subvolume; ENOTEMPTY when another is nested in it. The kernel does NOT refuse one
+/// that is mounted: the caller holds its lock and has asked `guard`.
+pub fn delete(path: &Path) -> Result<()> {
+    DeleteSubvolumeOptions::new().delete(path).map_err(|e| e.os_error()).at("delete subvolume", path)
+}
+
+/// Missing is fine.
+pub fn delete_if_there(path: &Path) -> Result<()> {
+    if path.symlink_metadata().is_err() { Ok(()) } else { delete(path) }
+}
+
+pub fn is_subvolume(path: &Path) -> bool {
+    libbtrfsutil::is_subvolume(path).unwrap_or(false)
+}
+
+pub fn subvolume_id(path: &Path) -> Result<u64> {
+    libbtrfsutil::subvolume_id(path).map_err(|e| e.os_error()).at("ask for the subvolume of", path)
+}
+
+/// Counts up with every commit that changed the subvolume: equal generations, equal content.
+pub fn generation(path: &Path) -> Result<u64> {
+    let info = libbtrfsutil::subvolume_info(path).map_err(|e| e.os_error());
+    Ok(info.at("ask for the subvolume of", path)?.generation())
+}
+
+/// The transaction a snapshot was taken in: its source was as it is while the source's generation
+/// is not above this.
+pub fn created_in(path: &Path) -> Result<u64> {
+    let info = libbtrfsutil::subvolume_info(path).map_err(|e| e.os_error());
+    Ok(info.at("ask for the subvolume of", path)?.otransid())
+}
+
+pub fn is_read_only(path: &Path) -> Result<bool> {
+    libbtrfsutil::subvolume_read_only(path).map_err(|e| e.os_error()).at("ask for the subvolume of", path)
+}
+
+/// Seals a subvolume that nobody writes to: a base, once it is complete.
+pub fn seal(path: &Path) -> Result<()> {
+    libbtrfsutil::set_subvolume_read_only(path, true).map_err(|e| e.os_error()).at("seal", path)
+}
+
+/// The UUID of the btrfs on a block device, from its first superblock (at 64 KiB: magic at 0x40,
+/// fsid at 0x20; kernel: btrfs_tree.h), or NotBtrfs.
+pub fn uuid_on_device(device: &Path) -> Result<String> {
+    let mut block = [0u8; 0x48];
+    let mut file = File::open(device).at("open", device)?;
+    file.seek(SeekFrom::Start(0x1_0000)).at("read", device)?;
+    match file.read_exact(&mut block) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+        other => other.at("read", device)?,
+    }
+    if &block[0x40..0x48] != b"_BHRfS_M" {
+        return Err(Error::NotBtrfs { path: device.to_path_buf() });
+    }
+    let hex: String = block[0x20..0x30].iter().map(|b| format!("{b:02x}")).collect();
+    let parts = [&hex[0..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..32]];
+    Ok(parts.join("-"))
+}

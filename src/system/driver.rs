@@ -1,0 +1,129 @@
+//! Who runs this package run: the process that holds it together (apt, aptitude, a python program,
+//! dpkg itself), and the person behind it.
+
+use std::fs;
+use std::path::Path;
+
+use crate::model::entry::{Driver, Person};
+use crate::model::error::Result;
+
+use super::locks;
+
+/// Programs between a hook and the program that runs it.
+const SHELLS: [&str; 4] = ["sh", "dash", "bash", "flipper-hook"];
+
+struct Process {
+    parent: i32,
+    start: u64,
+    name: String,
+}
+
+/// The driver of the hook that runs us: the ancestor that holds apt's lock-frontend, else the nearest
+/// ancestor that is no shell (dpkg runs its own hooks before it takes its lock).
+pub fn of_this_hook(merged: &Path) -> Result<Option<Driver>> {
+    let holder = locks::frontend_holder(merged)?;
+    let mut pid = nix::unistd::getppid().as_raw();
+    let mut nearest = None;
+    while pid > 1 || (pid == 1 && nearest.is_none()) {
+        let Some(process) = look(pid) else { break };
+        if holder == Some(pid) {
+            return Ok(Some(driver(pid, process)));
+        }
+        let parent = process.parent;
+        if nearest.is_none() && !SHELLS.contains(&process.name.as_str()) {
+            nearest = Some(driver(pid, process));
+        }
+        pid = parent;
+    }
+    Ok(nearest)
+}
+
+/// Does an ancestor of ours hold lock-frontend of this merged root? Then no other package run of it
+/// can be alive.
+pub fn ancestor_holds_frontend(merged: &Path) -> Result<bool> {
+    let Some(holder) = locks::frontend_holder(merged)? else { return Ok(false) };
+    let mut pid = nix::unistd::getppid().as_raw();
+    while pid > 0 {
+        if pid == holder {
+            return Ok(true);
+        }
+        pid = look(pid).map_or(0, |p| p.parent);
+    }
+    Ok(false)
+}
+
+/// Is this very process still there? A pid alone could be somebody else's by now.
+pub fn is_alive(driver: &Driver) -> bool {
+    let same_boot = driver.boot == boot_id() && driver.pid_namespace == pid_namespace();
+    same_boot && look(driver.pid).is_some_and(|p| p.start == driver.start)
+}
+
+/// The command line of a process, words joined by blanks.
+pub fn command_line(pid: i32) -> Option<String> {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let words: Vec<_> =
+        bytes.split(|b| *b == 0).filter(|w| !w.is_empty()).map(String::from_utf8_lossy).collect();
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
+/// The person who asked: through sudo, pkexec or the login session; root otherwise.
+pub fn person(merged: &Path) -> Person {
+    let of_environment = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
+    let of_session = || {
+        let text = fs::read_to_string("/proc/self/loginuid").ok()?;
+        text.trim().parse::<u32>().ok().filter(|uid| *uid != u32::MAX)
+    };
+    let uid = of_environment("SUDO_UID").or_else(|| of_environment("PKEXEC_UID")).or_else(of_session);
+    let uid = uid.unwrap_or_else(|| nix::unistd::getuid().as_raw());
+    Person { uid, name: name_of(merged, uid) }
+}
+
+fn name_of(merged: &Path, uid: u32) -> Option<String> {
+    let text = fs::read(merged.join("etc/passwd")).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    text.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    })
+}
+
+fn driver(pid: i32, process: Process) -> Driver {
+    Driver { pid, start: process.start, pid_namespace: pid_namespace(), boot: boot_id(), name: process.name }
+}
+
+/// `812 (apt-get) S 1 ...`: the name is in the outermost parentheses and may hold anything.
+fn look(pid: i32) -> Option<Process> {
+    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let (open, close) = (text.find('(')?, text.rfind(')')?);
+    let fields: Vec<&str> = text.get(close + 1..)?.split_whitespace().collect();
+    Some(Process {
+        parent: fields.get(1)?.parse().ok()?,
+        start: fields.get(19)?.parse().ok()?,
+        name: text.get(open + 1..close)?.to_owned(),
+    })
+}
+
+fn pid_namespace() -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata("/proc/self/ns/pid").map_or(0, |m| m.ino())
+}
+
+fn boot_id() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_process_is_alive_and_a_later_one_with_its_number_is_not() {
+        let pid = std::process::id() as i32;
+        let mut me = driver(pid, look(pid).unwrap());
+        assert!(is_alive(&me));
+        me.start += 1;
+        assert!(!is_alive(&me));
+    }
+}

@@ -1,0 +1,156 @@
+//! Single files: written aside, synced, renamed. Directories: read as numbers or names. Nothing here
+//! knows what a file means.
+
+use std::ffi::{CString, OsStr};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use crate::model::error::{At, Result};
+
+/// Text of a file that may be missing.
+pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).at("read", path),
+    }
+}
+
+/// First line of a one-line file, without its newline; empty when the file is missing.
+pub fn read_line(path: &Path) -> Result<String> {
+    let bytes = read_if_there(path)?.unwrap_or_default();
+    let line = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
+    Ok(String::from_utf8_lossy(line).trim().to_owned())
+}
+
+/// Replaces a file whole: aside, fsync, rename, fsync of the directory. After it returns the new
+/// text survives a power cut; before, the old one does.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let aside = beside(path, ".new");
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o644)
+        .open(&aside)
+        .at("write", &aside)?;
+    file.write_all(bytes).at("write", &aside)?;
+    file.sync_all().at("sync", &aside)?;
+    fs::rename(&aside, path).at("rename to", path)?; // the visible moment
+    sync_parent(path)
+}
+
+/// `dir/name` -> `dir/.name<suffix>`
+pub fn beside(path: &Path, suffix: &str) -> std::path::PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or(OsStr::new("file")));
+    name.push(suffix);
+    path.with_file_name(name)
+}
+
+/// Makes a rename or a new name in the directory of `path` durable.
+pub fn sync_parent(path: &Path) -> Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    File::open(dir).and_then(|d| d.sync_all()).at("sync", dir)
+}
+
+/// Everything written to the file system of `path` so far is durable afterwards (syncfs(2)).
+pub fn sync_file_system(path: &Path) -> Result<()> {
+    let file = File::open(path).at("open", path)?;
+    let done = unsafe { nix::libc::syncfs(file.as_raw_fd()) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()).at("sync", path) }
+}
+
+/// Makes `link` point to `target` with one rename. The rename is durable when this returns.
+pub fn replace_symlink(target: &str, link: &Path) -> Result<()> {
+    let aside = beside(link, ".new");
+    remove_if_there(&aside)?;
+    std::os::unix::fs::symlink(target, &aside).at("make", &aside)?;
+    fs::rename(&aside, link).at("rename to", link)?; // the visible moment
+    sync_parent(link)
+}
+
+pub fn remove_if_there(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).at("remove", path),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a tree of ordinary files; missing is fine.
+pub fn remove_tree(path: &Path) -> Result<()> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error).at("look at", path),
+        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path).at("remove", path),
+        Ok(_) => fs::remove_file(path).at("remove", path),
+    }
+}
+
+/// Makes a directory with exactly this mode, whatever the umask; there already is fine.
+pub fn make_dir(path: &Path, mode: u32) -> Result<()> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        other => other.at("make", path)?,
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).at("set the mode of", path)
+}
+
+/// The names in a directory, as bytes, unsorted; a missing directory has none.
+pub fn names(dir: &Path) -> Result<Vec<std::ffi::OsString>> {
+    let list = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.at("list", dir)?,
+    };
+    list.map(|item| item.map(|i| i.file_name()).at("list", dir)).collect()
+}
+
+/// `st_dev:st_ino`, the identity a booted file names.
+pub fn identity(path: &Path) -> Result<String> {
+    let meta = fs::metadata(path).at("look at", path)?;
+    Ok(format!("{}:{}", meta.dev(), meta.ino()))
+}
+
+/// Is it gone, or a character device 0:0 (overlayfs's whiteout)?
+pub fn is_whiteout(meta: &fs::Metadata) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    meta.file_type().is_char_device() && meta.rdev() == 0
+}
+
+/// Owner, mode, times and extended attributes of `from` onto `to`, which exists. Overlay's own
+/// attributes (`trusted.overlay.*`) belong to the upper they lie in and are not copied.
+pub fn copy_attributes(from: &Path, to: &Path) -> Result<()> {
+    let meta = fs::symlink_metadata(from).at("look at", from)?;
+    std::os::unix::fs::lchown(to, Some(meta.uid()), Some(meta.gid())).at("change the owner of", to)?;
+    for name in xattr::list(from).at("read attributes of", from)? {
+        if name.as_bytes().starts_with(b"trusted.overlay.") {
+            continue;
+        }
+        if let Some(value) = xattr::get(from, &name).at("read attributes of", from)? {
+            xattr::set(to, &name, &value).at("write attributes of", to)?;
+        }
+    }
+    if !meta.file_type().is_symlink() {
+        fs::set_permissions(to, fs::Permissions::from_mode(meta.mode() & 0o7777))
+            .at("set the mode of", to)?;
+    }
+    copy_times(&meta, to)
+}
+
+/// Access and modification time, to the nanosecond, also of a symlink.
+pub fn copy_times(meta: &fs::Metadata, to: &Path) -> Result<()> {
+    let path = CString::new(to.as_os_str().as_bytes()).map_err(|_| invalid()).at("name", to)?;
+    let spec = |s: i64, n: i64| nix::libc::timespec { tv_sec: s, tv_nsec: n };
+    let times = [spec(meta.atime(), meta.atime_nsec()), spec(meta.mtime(), meta.mtime_nsec())];
+    let flags = nix::libc::AT_SYMLINK_NOFOLLOW;
+    let done = unsafe { nix::libc::utimensat(nix::libc::AT_FDCWD, path.as_ptr(), times.as_ptr(), flags) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()).at("set the times of", to) }
+}
+
+fn invalid() -> io::Error {
+    io::Error::from(io::ErrorKind::InvalidInput)
+}

@@ -1,0 +1,285 @@
+//! The journal on disk: `@journal/entries/<profile>/`. This is the truth; the SQLite index is made
+//! from it.
+//!
+//! ```text
+//! 57.open.json     begun; durable before anything changes, because a syncfs follows
+//! 57.plan.json     what apt said it would do; best effort, a torn one is passed over
+//! 57.archives.json where the new versions come from; best effort
+//! 57.json          closed; written under a new name and synced, then the others go
+//! ```
+//! While both 57.open.json and a readable 57.json exist, the closed one counts; a torn 57.json beside
+//! an open one is not there yet.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::model::entry::{Kind, Planned};
+use crate::model::error::{At, Error, Result};
+use crate::model::{Entry, EntryNumber, Layout, ProfileId};
+
+use super::files;
+use super::locks::Lock;
+
+/// Reading needs no lock: every file appears whole under its name or not at all.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    layout: Layout,
+}
+
+/// The journal while `@journal/lock` is held: only here can it be changed.
+#[derive(Debug)]
+pub struct LockedJournal {
+    journal: Journal,
+    _lock: Lock,
+}
+
+/// What a package run's second hook learned.
+#[derive(Debug, Default, Serialize, serde::Deserialize)]
+pub struct PlanFile {
+    pub command_line: Option<String>,
+    pub comment: Option<String>,
+    pub planned: Vec<Planned>,
+}
+
+/// `archives[package:architecture=version] = trixie-security/main`
+pub type Archives = std::collections::BTreeMap<String, String>;
+
+/// All entries of one profile, and the files that could not be read as such.
+#[derive(Debug, Default)]
+pub struct Entries {
+    pub entries: Vec<Entry>,
+    pub damaged: Vec<PathBuf>,
+}
+
+impl Journal {
+    pub fn new(layout: &Layout) -> Journal {
+        Journal { layout: layout.clone() }
+    }
+
+    /// Waits for the lock; it is only ever held for milliseconds.
+    pub fn lock(&self) -> Result<LockedJournal> {
+        let lock = Lock::wait(&self.layout.journal_lock())?;
+        Ok(LockedJournal { journal: self.clone(), _lock: lock })
+    }
+
+    /// Every entry of a profile (None: of the pool itself), in the order of their numbers.
+    pub fn entries(&self, profile: Option<&ProfileId>) -> Result<Entries> {
+        let mut found = Entries::default();
+        for number in self.numbers(profile)? {
+            match self.entry(profile, number) {
+                Ok(Some(entry)) => found.entries.push(entry),
+                Ok(None) => {}
+                Err(Error::Damaged { what, .. }) => found.damaged.push(what),
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(found)
+    }
+
+    /// The numbers that have an entry, open or closed, ascending.
+    pub fn numbers(&self, profile: Option<&ProfileId>) -> Result<Vec<EntryNumber>> {
+        let mut numbers: Vec<EntryNumber> = Vec::new();
+        for name in files::names(&self.layout.entries(profile))? {
+            let Some(name) = name.to_str() else { continue };
+            let stem = name.strip_suffix(".open.json").or_else(|| name.strip_suffix(".json"));
+            numbers.extend(stem.and_then(|s| s.parse::<EntryNumber>().ok()));
+        }
+        numbers.sort();
+        numbers.dedup();
+        Ok(numbers)
+    }
+
+    /// The entries that are open, found by name alone.
+    pub fn open_entries(&self, profile: Option<&ProfileId>) -> Result<Vec<Entry>> {
+        let mut open = Vec::new();
+        for name in files::names(&self.layout.entries(profile))? {
+            let stem = name.to_str().and_then(|n| n.strip_suffix(".open.json"));
+            let Some(number) = stem.and_then(|s| s.parse::<EntryNumber>().ok()) else { continue };
+            match self.entry(profile, number) {
+                Ok(Some(entry)) if entry.is_open() => open.push(entry),
+                Ok(_) | Err(Error::Damaged { .. }) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        open.sort_by_key(|e| e.number);
+        Ok(open)
+    }
+
+    pub fn entry(&self, profile: Option<&ProfileId>, number: EntryNumber) -> Result<Option<Entry>> {
+        let open = read_json::<Entry>(&self.open_file(profile, number));
+        match read_json::<Entry>(&self.closed_file(profile, number)) {
+            Ok(Some(entry)) => Ok(Some(entry)),
+            Ok(None) => open.map(|e| e.map(|e| self.with_plan(e))),
+            Err(broken) => match open {
+                Ok(Some(entry)) => Ok(Some(self.with_plan(entry))),
+                _ => Err(broken),
+            },
+        }
+    }
+
+    /// The profiles that have entries, deleted ones too.
+    pub fn profiles(&self) -> Result<Vec<ProfileId>> {
+        let names = files::names(&self.layout.all_entries())?;
+        let mut ids: Vec<ProfileId> = names.iter().filter_map(|n| n.to_str()?.parse().ok()).collect();
+        ids.sort();
+        Ok(ids)
+    }
+
+    /// Best effort, never synced: an entry that lost its plan still has its point.
+    pub fn note_plan(&self, entry: &Entry, plan: &PlanFile) -> Result<()> {
+        write_aside(&self.file(entry, ".plan.json"), plan)
+    }
+
+    /// Best effort too.
+    pub fn note_archives(
+        &self,
+        profile: Option<&ProfileId>,
+        number: EntryNumber,
+        found: &Archives,
+    ) -> Result<()> {
+        write_aside(&self.layout.entries(profile).join(format!("{number}.archives.json")), found)
+    }
+
+    pub fn archives(&self, profile: Option<&ProfileId>, number: EntryNumber) -> Archives {
+        let path = self.layout.entries(profile).join(format!("{number}.archives.json"));
+        read_json(&path).ok().flatten().unwrap_or_default()
+    }
+
+    fn with_plan(&self, mut entry: Entry) -> Entry {
+        if let Ok(Some(plan)) = read_json::<PlanFile>(&self.file(&entry, ".plan.json")) {
+            entry.command_line = plan.command_line.or(entry.command_line);
+            entry.comment = plan.comment.or(entry.comment);
+            entry.planned = plan.planned;
+        }
+        entry
+    }
+
+    fn open_file(&self, profile: Option<&ProfileId>, number: EntryNumber) -> PathBuf {
+        self.layout.entries(profile).join(format!("{number}.open.json"))
+    }
+
+    fn closed_file(&self, profile: Option<&ProfileId>, number: EntryNumber) -> PathBuf {
+        self.layout.entries(profile).join(format!("{number}.json"))
+    }
+
+    fn file(&self, entry: &Entry, suffix: &str) -> PathBuf {
+        self.layout.entries(entry.profile.as_ref()).join(format!("{}{suffix}", entry.number))
+    }
+}
+
+impl LockedJournal {
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Gives out the next number and writes the open entry. Not durable yet: the caller syncs the
+    /// file system before anything changes (taking a point does it anyway).
+    pub fn begin(&self, kind: Kind, now: String, fill: impl FnOnce(&mut Entry)) -> Result<Entry> {
+        let number = self.take_number()?;
+        let mut entry = Entry::begin(number, kind, now);
+        fill(&mut entry);
+        files::make_dir(&self.journal.layout.entries(entry.profile.as_ref()), 0o700)?;
+        let path = self.journal.file(&entry, ".open.json");
+        let mut file = create_new(&path)?;
+        file.write_all(&to_json(&entry)).at("write", &path)?;
+        Ok(entry)
+    }
+
+    /// Closes an entry: after this returns it survives a power cut as it is.
+    pub fn close(&self, entry: &Entry) -> Result<()> {
+        let path = self.journal.file(entry, ".json");
+        if path.exists() && read_json::<Entry>(&path).is_ok() {
+            files::replace(&path, &to_json(entry))?;
+        } else {
+            // A new name and its bytes become durable with one fsync (btrfs logs the directory entry
+            // of a new inode with it); until then the open file is still there and counts.
+            let mut options = OpenOptions::new();
+            let mut file =
+                options.write(true).create(true).truncate(true).mode(0o600).open(&path).at("write", &path)?;
+            file.write_all(&to_json(entry)).at("write", &path)?;
+            file.sync_all().at("sync", &path)?; // the visible moment
+        }
+        for suffix in [".open.json", ".plan.json", ".archives.json"] {
+            files::remove_if_there(&self.journal.file(entry, suffix))?;
+        }
+        Ok(())
+    }
+
+    /// A closed package run goes on: the same process began another commit.
+    pub fn reopen(&self, entry: &Entry) -> Result<()> {
+        let path = self.journal.file(entry, ".open.json");
+        files::replace(&path, &to_json(entry))?;
+        files::remove_if_there(&self.journal.file(entry, ".json"))
+    }
+
+    /// Takes an entry away that turned out to be nothing. Its number is not given again.
+    pub fn forget(&self, entry: &Entry) -> Result<()> {
+        for suffix in [".open.json", ".plan.json", ".archives.json", ".json"] {
+            files::remove_if_there(&self.journal.file(entry, suffix))?;
+        }
+        Ok(())
+    }
+
+    /// Reads `@journal/next` and writes the number after it in place: 20 digits and a newline, so
+    /// that a power cut leaves the old or the new number, never half of one.
+    fn take_number(&self) -> Result<EntryNumber> {
+        let path = self.journal.layout.next();
+        let text = files::read_line(&path)?;
+        let number = match text.trim_start_matches('0').parse::<EntryNumber>() {
+            Ok(number) => number,
+            Err(_) => self.highest_number()?.map_or(EntryNumber::FIRST, EntryNumber::next),
+        };
+        let next = format!("{:020}\n", number.next().get());
+        let mut options = OpenOptions::new();
+        let file =
+            options.write(true).create(true).truncate(false).mode(0o600).open(&path).at("open", &path)?;
+        std::os::unix::fs::FileExt::write_all_at(&file, next.as_bytes(), 0).at("write", &path)?;
+        Ok(number)
+    }
+
+    /// The highest number anything in the pool bears; for a lost `next`.
+    fn highest_number(&self) -> Result<Option<EntryNumber>> {
+        let layout = &self.journal.layout;
+        let mut highest = self.journal.numbers(None)?.last().copied();
+        for id in self.journal.profiles()? {
+            highest = highest.max(self.journal.numbers(Some(&id))?.last().copied());
+        }
+        for name in files::names(&layout.profiles())? {
+            let dir = crate::model::layout::ProfileDir::at(layout.profiles().join(name));
+            for made in [dir.roots(), dir.snapshots()] {
+                let numbers = files::names(&made)?;
+                highest = highest.max(numbers.iter().filter_map(|n| n.to_str()?.parse().ok()).max());
+            }
+        }
+        Ok(highest)
+    }
+}
+
+fn create_new(path: &Path) -> Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).at("make", path)
+}
+
+/// Written aside and renamed, so that a reader sees it whole; not synced.
+fn write_aside(path: &Path, value: &impl Serialize) -> Result<()> {
+    let aside = files::beside(path, ".new");
+    std::fs::write(&aside, to_json(value)).at("write", &aside)?;
+    std::fs::rename(&aside, path).at("rename to", path)
+}
+
+/// A missing file is None; a torn or foreign one is Damaged.
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    let Some(bytes) = files::read_if_there(path)? else { return Ok(None) };
+    let read = serde_json::from_slice(&bytes);
+    read.map(Some).map_err(|e| Error::Damaged { what: path.to_path_buf(), why: e.to_string() })
+}
+
+pub fn to_json(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(value).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes
+}

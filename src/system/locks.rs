@@ -1,0 +1,129 @@
+//! The two kinds of lock that never meet. flock: ours, on files and roots of the pool (it follows the
+//! inode, so every mount of the pool sees it). fcntl: dpkg's, on its database, taken through the
+//! merged root; through the upper it would be invisible to dpkg.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use fs2::FileExt;
+use nix::libc;
+
+use crate::model::error::{At, Error, Result};
+
+/// An flock, released when it is dropped or the process ends.
+#[derive(Debug)]
+#[must_use]
+pub struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// Waits for the lock file; for what is held for milliseconds only.
+    pub fn wait(path: &Path) -> Result<Lock> {
+        let file = open_lock_file(path)?;
+        file.lock_exclusive().at("lock", path)?;
+        Ok(Lock { file })
+    }
+
+    /// Takes the lock or says that somebody else is at work on `what`.
+    pub fn take(path: &Path, what: &str) -> Result<Lock> {
+        let file = open_lock_file(path)?;
+        match file.try_lock_exclusive() {
+            Ok(()) => Ok(Lock { file }),
+            Err(error) if is_contended(&error) => Err(Error::Busy { what: what.to_owned() }),
+            Err(error) => Err(error).at("lock", path),
+        }
+    }
+
+    /// The lock of a root or a point is on its subvolume directory itself. None: somebody holds it.
+    pub fn of_directory(dir: &Path, shared: bool) -> Result<Option<Lock>> {
+        let file = File::open(dir).at("open", dir)?;
+        let tried = if shared { FileExt::try_lock_shared(&file) } else { file.try_lock_exclusive() };
+        match tried {
+            Ok(()) => Ok(Some(Lock { file })),
+            Err(error) if is_contended(&error) => Ok(None),
+            Err(error) => Err(error).at("lock", dir),
+        }
+    }
+
+    /// Keeps the lock for as long as this process lives.
+    pub fn keep(self) {
+        std::mem::forget(self.file);
+    }
+}
+
+fn is_contended(error: &io::Error) -> bool {
+    error.raw_os_error() == fs2::lock_contended_error().raw_os_error()
+}
+
+fn open_lock_file(path: &Path) -> Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).at("open", path)
+}
+
+/// dpkg's two locks of one merged root, in the order dpkg takes them.
+#[derive(Debug)]
+#[must_use]
+pub struct DpkgLocks {
+    _files: Vec<File>,
+}
+
+const DPKG_LOCKS: [&str; 2] = ["var/lib/dpkg/lock-frontend", "var/lib/dpkg/lock"];
+
+/// Takes both of dpkg's locks below a merged root, or says which process has one.
+pub fn dpkg(merged: &Path) -> Result<DpkgLocks> {
+    let mut files = Vec::new();
+    for name in DPKG_LOCKS {
+        let path = merged.join(name);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o640);
+        let file = options.open(&path).at("open", &path)?;
+        let mut request = write_lock();
+        let done = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &mut request) };
+        if done != 0 {
+            let pid = holder(&path)?.unwrap_or(0);
+            return Err(Error::AptRunning { pid });
+        }
+        files.push(file);
+    }
+    Ok(DpkgLocks { _files: files })
+}
+
+/// The process that holds apt's lock-frontend of this merged root (its number in our pid namespace;
+/// 0 when it lives in another).
+pub fn frontend_holder(merged: &Path) -> Result<Option<i32>> {
+    holder(&merged.join(DPKG_LOCKS[0]))
+}
+
+/// Is apt or dpkg at work below this merged root? dpkg alone takes only the second lock.
+pub fn dpkg_at_work(merged: &Path) -> Result<Option<i32>> {
+    for name in DPKG_LOCKS {
+        if let Some(pid) = holder(&merged.join(name))? {
+            return Ok(Some(pid));
+        }
+    }
+    Ok(None)
+}
+
+fn holder(path: &Path) -> Result<Option<i32>> {
+    let file = match OpenOptions::new().read(true).write(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.at("open", path)?,
+    };
+    let mut request = write_lock();
+    let done = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLK, &mut request) };
+    if done != 0 {
+        return Err(io::Error::last_os_error()).at("ask for the lock of", path);
+    }
+    Ok((request.l_type != libc::F_UNLCK as libc::c_short).then_some(request.l_pid))
+}
+
+/// The whole file, for writing: what dpkg and apt ask for (`file_lock` in libdpkg).
+fn write_lock() -> libc::flock {
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = libc::F_WRLCK as libc::c_short;
+    lock.l_whence = libc::SEEK_SET as libc::c_short;
+    lock
+}

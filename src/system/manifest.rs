@@ -1,0 +1,155 @@
+//! The manifest of a base: what it held when it was published, readable without the base. One JSON
+//! value a line: first a header, then one line per path in byte order, then the texts that later
+//! comparisons need (the dpkg database and /etc).
+//!
+//! ```text
+//! {"manifest":1,"version":"13.2","floor":1048576,"largest_inode":21544,"paths":9321}
+//! {"p":"usr/bin/dpkg","t":"f","m":33261,"u":0,"g":0,"h":"9f86d0..."}
+//! {"text":"var/lib/dpkg/status","s":"Package: adduser\n..."}
+//! ```
+//! Paths and texts are bytes: what is not UTF-8 is written as `pb`/`sb`, an array of numbers.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::model::error::{At, Error, Result};
+use crate::model::{BaseVersion, Layout};
+
+use super::files;
+
+/// A manifest, before it is written.
+#[derive(Debug, Default)]
+pub struct Manifest {
+    lines: Vec<Value>,
+    texts: Vec<Value>,
+    pub largest_inode: u64,
+}
+
+/// Walks a base and hashes every file in it.
+pub fn read_tree(root: &Path) -> Result<Manifest> {
+    let mut manifest = Manifest { largest_inode: inode(root)?, ..Manifest::default() };
+    walk(root, Path::new(""), &mut manifest)?;
+    Ok(manifest)
+}
+
+impl Manifest {
+    /// How many paths the base has.
+    pub fn paths(&self) -> u64 {
+        self.lines.len() as u64
+    }
+
+    pub fn to_bytes(&self, version: &BaseVersion, floor: u64) -> Vec<u8> {
+        let header = json!({
+            "manifest": 1, "version": version.as_str(), "floor": floor,
+            "largest_inode": self.largest_inode, "paths": self.lines.len(),
+        });
+        let mut bytes = Vec::new();
+        for value in std::iter::once(&header).chain(&self.lines).chain(&self.texts) {
+            bytes.extend_from_slice(value.to_string().as_bytes());
+            bytes.push(b'\n');
+        }
+        bytes
+    }
+}
+
+/// The largest inode number of a published base, from the first line of its manifest.
+pub fn largest_inode(layout: &Layout, version: &BaseVersion) -> Result<u64> {
+    let path = layout.manifest(version);
+    let line = files::read_line(&path)?;
+    let header: Value = serde_json::from_str(&line).unwrap_or_default();
+    let damaged =
+        || Error::Damaged { what: path.clone(), why: "its first line names no largest_inode".into() };
+    header.get("largest_inode").and_then(Value::as_u64).ok_or_else(damaged)
+}
+
+fn inode(path: &Path) -> Result<u64> {
+    Ok(fs::symlink_metadata(path).at("look at", path)?.ino())
+}
+
+fn walk(root: &Path, inside: &Path, manifest: &mut Manifest) -> Result<()> {
+    let mut names = files::names(&root.join(inside))?;
+    names.sort();
+    for name in names {
+        let inside = inside.join(name);
+        let path = root.join(&inside);
+        let meta = fs::symlink_metadata(&path).at("look at", &path)?;
+        manifest.largest_inode = manifest.largest_inode.max(meta.ino());
+        manifest.lines.push(line(&path, &inside, &meta)?);
+        if meta.is_dir() {
+            walk(root, &inside, manifest)?;
+        } else if meta.is_file() && is_wanted_text(&inside) {
+            let text = fs::read(&path).at("read", &path)?;
+            let mut value = bytes_field("text", "textb", inside.as_os_str().as_bytes());
+            value.extend(bytes_field("s", "sb", &text));
+            manifest.texts.push(Value::Object(value));
+        }
+    }
+    Ok(())
+}
+
+/// The dpkg database, and what a person edits, up to a size nobody edits by hand.
+fn is_wanted_text(inside: &Path) -> bool {
+    const DATABASE: [&str; 4] = ["status", "diversions", "statoverride", "arch"];
+    let database = inside.parent() == Some(Path::new("var/lib/dpkg"))
+        && inside.file_name().is_some_and(|n| DATABASE.iter().any(|d| n == *d));
+    database
+        || inside.starts_with("var/lib/dpkg/info")
+        || inside.starts_with("var/lib/dpkg/alternatives")
+        || inside == Path::new("var/lib/apt/extended_states")
+        || inside.starts_with("etc")
+}
+
+fn line(path: &Path, inside: &Path, meta: &fs::Metadata) -> Result<Value> {
+    let mut value = bytes_field("p", "pb", inside.as_os_str().as_bytes());
+    let kind = meta.file_type();
+    let letter = match () {
+        _ if kind.is_dir() => "d",
+        _ if kind.is_symlink() => "l",
+        _ if kind.is_file() => "f",
+        _ if kind.is_char_device() => "c",
+        _ if kind.is_block_device() => "b",
+        _ if kind.is_fifo() => "p",
+        _ => "s",
+    };
+    value.insert("t".into(), letter.into());
+    value.insert("m".into(), meta.mode().into());
+    value.insert("u".into(), meta.uid().into());
+    value.insert("g".into(), meta.gid().into());
+    if kind.is_file() {
+        value.insert("h".into(), sha256(path)?.into());
+    } else if kind.is_symlink() {
+        let target: PathBuf = fs::read_link(path).at("read", path)?;
+        value.extend(bytes_field("l", "lb", target.as_os_str().as_bytes()));
+    } else if letter == "c" || letter == "b" {
+        value.insert("r".into(), meta.rdev().into());
+    }
+    Ok(Value::Object(value))
+}
+
+fn bytes_field(text: &str, bytes: &str, value: &[u8]) -> Map<String, Value> {
+    let mut map = Map::new();
+    match std::str::from_utf8(value) {
+        Ok(good) => map.insert(text.into(), good.into()),
+        Err(_) => map.insert(bytes.into(), value.to_vec().into()),
+    };
+    map
+}
+
+fn sha256(path: &Path) -> Result<String> {
+    let mut file = File::open(path).at("open", path)?;
+    let mut hash = Sha256::new();
+    let mut block = vec![0u8; 1 << 17];
+    loop {
+        match file.read(&mut block).at("read", path)? {
+            0 => break,
+            n => hash.update(&block[..n]),
+        }
+    }
+    Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
+}

@@ -1,0 +1,151 @@
+//! Roots and points of a profile on disk: made from the template or from a point, their one-line
+//! facts, the `current` pointer, and what an undo carries on.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use crate::model::carried::{CARRIED, LENT_RESOLV_CONF};
+use crate::model::error::{At, Error, Result};
+use crate::model::layout::{ProfileDir, RootDir, RootFact};
+use crate::model::{BaseVersion, EntryNumber};
+
+use super::files;
+
+/// The root the next boot mounts: what `current` names.
+pub fn current(profile: &ProfileDir) -> Result<EntryNumber> {
+    let link = profile.current();
+    let target = fs::read_link(&link).at("read", &link)?;
+    let number = target.strip_prefix("roots").ok().and_then(|n| n.to_str()?.parse().ok());
+    number.ok_or_else(|| Error::Damaged { what: link, why: format!("it points to {}", target.display()) })
+}
+
+/// THE commit of undo, redo, reset and rebase: one rename, durable when this returns.
+pub fn flip(profile: &ProfileDir, to: EntryNumber) -> Result<()> {
+    files::replace_symlink(&format!("roots/{to}"), &profile.current())
+}
+
+/// The numbers in `roots/` or `snapshots/`.
+pub fn numbers(dir: &Path) -> Result<BTreeSet<EntryNumber>> {
+    Ok(files::names(dir)?.iter().filter_map(|name| name.to_str()?.parse().ok()).collect())
+}
+
+/// e.g. `13.2`; every root and point has it.
+pub fn base_of(root: &RootDir) -> Result<BaseVersion> {
+    let path = root.fact(RootFact::Base);
+    let text = files::read_line(&path)?;
+    text.parse().map_err(|_| Error::Damaged { what: path, why: format!("{text:?} is not a base version") })
+}
+
+pub fn fact(root: &RootDir, fact: RootFact) -> Result<String> {
+    let text = files::read_if_there(&root.fact(fact))?.unwrap_or_default();
+    Ok(String::from_utf8_lossy(&text).trim_end_matches('\n').to_owned())
+}
+
+pub fn write_fact(root: &RootDir, fact: RootFact, text: &str) -> Result<()> {
+    files::replace(&root.fact(fact), format!("{text}\n").as_bytes())
+}
+
+/// Writes a file into an upper, making the directories above it look like those of the base. For a
+/// root that is not mounted.
+pub fn write_into_upper(upper: &Path, base: &Path, inside: &str, bytes: &[u8]) -> Result<()> {
+    make_parents(upper, &[base], Path::new(inside))?;
+    let path = upper.join(inside);
+    files::remove_tree(&path)?;
+    fs::write(&path, bytes).at("write", &path)?;
+    let pattern = base.join(inside);
+    if pattern.symlink_metadata().is_ok_and(|m| m.is_file()) {
+        files::copy_attributes(&pattern, &path)?;
+    } else {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).at("set the mode of", &path)?;
+    }
+    Ok(())
+}
+
+/// Hands the carried paths of one upper on to another, on the same or another base: a file, a
+/// whiteout or nothing at all. For a target root that is not mounted.
+pub fn carry(from: &RootDir, to: &RootDir, base_of_to: &Path) -> Result<()> {
+    for inside in CARRIED {
+        let (source, target) = (from.upper().join(inside), to.upper().join(inside));
+        let meta = match source.symlink_metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                files::remove_tree(&target)?;
+                continue;
+            }
+            other => other.at("look at", &source)?,
+        };
+        if !meta.is_file() && !files::is_whiteout(&meta) {
+            continue; // a directory or a link of that name is the person's own: leave both as they are
+        }
+        make_parents(&to.upper(), &[&from.upper(), base_of_to], Path::new(inside))?;
+        files::remove_tree(&target)?;
+        if files::is_whiteout(&meta) {
+            make_whiteout(&target)?;
+        } else {
+            fs::copy(&source, &target).at("copy to", &target)?;
+            files::copy_attributes(&source, &target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes the resolv.conf a run lent out of a root that was staged from a point taken in that run.
+pub fn give_back_lent(root: &RootDir) -> Result<()> {
+    let path = root.upper().join("etc/resolv.conf");
+    if fs::read_link(&path).is_ok_and(|target| target == Path::new(LENT_RESOLV_CONF)) {
+        files::remove_if_there(&path)?;
+    }
+    Ok(())
+}
+
+/// Makes the directories above `inside` in an upper, each with the attributes of the first pattern
+/// that has it. A directory that is there stays as it is.
+fn make_parents(upper: &Path, patterns: &[&Path], inside: &Path) -> Result<()> {
+    let mut path = PathBuf::new();
+    let parts: Vec<_> = inside.parent().into_iter().flat_map(Path::components).collect();
+    for part in parts {
+        let Component::Normal(name) = part else { continue };
+        path.push(name);
+        let here = upper.join(&path);
+        match here.symlink_metadata() {
+            Ok(meta) if meta.is_dir() => continue,
+            Ok(_) => files::remove_tree(&here)?,
+            Err(_) => {}
+        }
+        fs::create_dir(&here).at("make", &here)?;
+        let pattern = patterns.iter().map(|p| p.join(&path)).find(|p| p.is_dir());
+        if let Some(pattern) = pattern {
+            files::copy_attributes(&pattern, &here)?;
+        }
+    }
+    Ok(())
+}
+
+fn make_whiteout(path: &Path) -> Result<()> {
+    use nix::sys::stat::{Mode, SFlag, mknod};
+    mknod(path, SFlag::S_IFCHR, Mode::empty(), 0).at("make", path)
+}
+
+/// Proves a root is what an overlay needs (facts: the kernel mounts all of these without a word and
+/// fails later): upper and work in one subvolume that is not the base's, writable, at the floor.
+pub fn prove_layout(root: &RootDir, base: &Path, floor: u64) -> Result<()> {
+    let look = |path: &Path| fs::metadata(path).at("look at", path);
+    let (upper, work, lower) = (look(&root.upper())?, look(&root.work())?, look(base)?);
+    let damaged = |why: &str| Err(Error::Damaged { what: root.path().to_path_buf(), why: why.into() });
+    if upper.dev() != work.dev() {
+        return damaged("root/ and work/ are in different subvolumes");
+    }
+    if upper.dev() == lower.dev() {
+        return damaged("it lies in the same subvolume as its base");
+    }
+    if super::btrfs::is_read_only(root.path())? {
+        return damaged("it is read-only");
+    }
+    if upper.ino() < floor {
+        return damaged("its inode numbers are below the floor");
+    }
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! The merged view of single paths, without a mount: what overlayfs would show for a path of a root
+//! or a point over its base. Whiteouts and opaque directories hide the base (kernel:
+//! Documentation/filesystems/overlayfs, "whiteouts and opaque directories").
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use crate::model::error::Result;
+use crate::model::layout::RootDir;
+
+use super::files;
+
+/// The file that is visible at `inside` (no symlinks on the way): in the upper, in the base, or none.
+pub fn find(root: &RootDir, base: &Path, inside: &Path) -> Option<PathBuf> {
+    let upper = root.upper();
+    let mut path = PathBuf::new();
+    let mut base_hidden = false;
+    for part in inside.components() {
+        let Component::Normal(name) = part else { continue };
+        path.push(name);
+        let here = upper.join(&path);
+        let Ok(meta) = here.symlink_metadata() else {
+            let below = base.join(inside);
+            let there = !base_hidden && below.symlink_metadata().is_ok();
+            return there.then_some(below);
+        };
+        if files::is_whiteout(&meta) {
+            return None;
+        }
+        base_hidden |= meta.is_dir() && is_opaque(&here);
+    }
+    Some(upper.join(inside))
+}
+
+/// The bytes of a merged file; None when it is not there.
+pub fn read(root: &RootDir, base: &Path, inside: &str) -> Result<Option<Vec<u8>>> {
+    match find(root, base, Path::new(inside)) {
+        Some(path) => files::read_if_there(&path),
+        None => Ok(None),
+    }
+}
+
+/// The inode number a path has in the upper itself; None when only the base has it. A snapshot keeps
+/// the numbers, so equal numbers mean that nobody replaced the file by a rename since.
+pub fn inode(root: &RootDir, inside: &str) -> Option<u64> {
+    root.upper().join(inside).symlink_metadata().ok().map(|meta| meta.ino())
+}
+
+/// Do two states show the same file at a path? Compared by identity first (a snapshot shares it),
+/// by bytes only when that differs.
+pub fn same_file(a: (&RootDir, &Path), b: (&RootDir, &Path), inside: &Path) -> bool {
+    match (find(a.0, a.1, inside), find(b.0, b.1, inside)) {
+        (None, None) => true,
+        (Some(a), Some(b)) => a == b || same_stamp(&a, &b) || same_bytes(&a, &b),
+        _ => false,
+    }
+}
+
+fn same_stamp(a: &Path, b: &Path) -> bool {
+    let stamp = |path: &Path| {
+        let meta = path.symlink_metadata().ok()?;
+        Some((meta.ino(), meta.len(), meta.mode(), meta.ctime(), meta.ctime_nsec()))
+    };
+    matches!((stamp(a), stamp(b)), (Some(a), Some(b)) if a == b)
+}
+
+fn same_bytes(a: &Path, b: &Path) -> bool {
+    matches!((std::fs::read(a), std::fs::read(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+fn is_opaque(dir: &Path) -> bool {
+    matches!(xattr::get(dir, "trusted.overlay.opaque"), Ok(Some(value)) if value == b"y")
+}
