@@ -1,4 +1,42 @@
 //! flipper-profiles: rollback and profiles for a Debian device.
+//!
+//! A profile is an overlayfs upper in a btrfs subvolume over a read-only Debian base. apt and dpkg
+//! work in it unmodified; every package run is snapshotted before and journalled after; flipper-undo
+//! takes the last change back by moving a pointer.
+//!
+//! ```text
+//!  argv, clock, terminal          facts in, plan out          bytes in, data out
+//!  +------------------+           +----------+               +------+
+//!  | commands         | --------> | policy   | ------------> | dpkg |
+//!  | stories, report  | --+       +----------+               +------+
+//!  +------------------+   |            |
+//!                         |            v
+//!                         |       +----------+
+//!                         |       | model    |  words: ids, layout, entries, errors
+//!                         |       +----------+
+//!                         |            ^
+//!                         |       +----------+
+//!                         +-----> | system   |  effects: btrfs, pool, journal, mounts, locks, run
+//!                                 +----------+
+//! ```
+//! policy and system never meet; dpkg and model know nothing of ours. tests/architecture.rs holds
+//! every `use crate::` against this picture.
+//!
+//! Where to begin: `commands/undo.rs` (the story), `policy/undo.rs` (what a plan is),
+//! `commands/stage.rs` (the order in which it is done, and the one moment that counts),
+//! `system/guard.rs` (what the kernel does not guard), `system/journal.rs` (what is the truth).
+//!
+//! Where this differs from the design it was built from, and why:
+//! - an open entry is `57.open.json`, a closed one `57.json`: closing makes a new name, so a torn file
+//!   can never replace a good one, and open entries are found by reading one directory;
+//! - the pool is mounted at `/run/flipper/pool/<uuid>`: mountinfo shows an overlay's directories as
+//!   they were named, and two pools may both have a profile `lab`;
+//! - whether an upper is in use is asked of the kernel too, by a mount that cannot succeed
+//!   (`system/guard.rs`): it knows of overlays that are in no mountinfo any more;
+//! - a deleted profile keeps its id until it is pruned, so that undo can bring it back.
+
+// flipper-rescue is built without the index and uses a part of these rooms only.
+#![cfg_attr(not(feature = "index"), allow(dead_code))]
 
 pub mod commands;
 pub mod dpkg;

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod report;
 
 mod recover;
+mod rescue;
 mod session;
 mod stage;
 mod undo_plan;
@@ -47,7 +48,6 @@ mod list;
 mod log;
 #[cfg(feature = "index")]
 mod mount;
-mod rescue;
 #[cfg(feature = "index")]
 mod restore;
 #[cfg(feature = "index")]

@@ -25,7 +25,9 @@ pub fn run(common: &Common, id: &str) -> Result<Exit> {
             "waiting": undo_plan::waiting(&facts), "points": facts.points,
             "args": settings[0].1, "dtbo": settings[1].1, "mounts": settings[2].1,
         });
-        value.as_object_mut().zip(more.as_object()).map(|(v, m)| v.extend(m.clone()));
+        if let (Some(value), Some(more)) = (value.as_object_mut(), more.as_object()) {
+            value.extend(more.clone());
+        }
         report::json(&value);
         return Ok(Exit::Done);
     }

@@ -64,7 +64,7 @@ fn packages(status: &Status) -> String {
     }
     let unversioned = status.packages.iter().find(|package| {
         package.state == PackageState::Installed
-            && !package.version.is_some_and(|v| debversion::Version::from_str(v).is_ok())
+            && package.version.is_none_or(|v| debversion::Version::from_str(v).is_err())
     });
     if let Some(package) = unversioned {
         return format!("package {} has no Debian version", package.name);

@@ -122,9 +122,8 @@ pub fn content(device: &Path) -> Result<Option<String>> {
         .at("run blkid for", device)?;
     // blkid: 0 = found, 2 = nothing found, 8 = ambivalent (several signatures)
     match output.status.code() {
-        Some(2) => {
-            Ok(blank_begin(device)?.then_some(None).unwrap_or(Some("data blkid does not know".into())))
-        }
+        Some(2) if blank_begin(device)? => Ok(None),
+        Some(2) => Ok(Some("data blkid does not know".into())),
         Some(0) => Ok(Some(String::from_utf8_lossy(&output.stdout).trim().replace('\n', ", "))),
         _ => Ok(Some("more than one signature".into())),
     }
