@@ -90,6 +90,10 @@ fn supervise(
     };
     let root = sandbox::prepare(|target| assembly.at(target), &session.pool.device, booted)?;
     let status = sandbox::supervise(&root, &sandbox::hostname(&root, name), command);
+    // A root that an undo left is not touched any more: what is written there would be kept as a point.
+    if roots::current(&held.dir).is_ok_and(|current| current == held.number) {
+        sandbox::take_name_servers_back(&root)?;
+    }
     sandbox::dismantle(&root)?;
     status
 }

@@ -80,6 +80,9 @@ pub fn carry(from: &RootDir, to: &RootDir, base_of_to: &Path) -> Result<()> {
         if !meta.is_file() && !files::is_whiteout(&meta) {
             continue; // a directory or a link of that name is the person's own: leave both as they are
         }
+        if same_file(&source, &meta, &target) {
+            continue; // not even a time changes
+        }
         make_parents(&to.upper(), &[&from.upper(), base_of_to], Path::new(inside))?;
         files::remove_tree(&target)?;
         if files::is_whiteout(&meta) {
@@ -92,11 +95,19 @@ pub fn carry(from: &RootDir, to: &RootDir, base_of_to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The snapshot shares the file: same content and attributes, as far as the inode tells.
+fn same_file(source: &Path, meta: &fs::Metadata, target: &Path) -> bool {
+    let stamp = |m: &fs::Metadata| (m.mode(), m.uid(), m.gid(), m.rdev(), m.len(), m.mtime(), m.mtime_nsec());
+    let Ok(there) = target.symlink_metadata() else { return false };
+    stamp(meta) == stamp(&there) && (!meta.is_file() || fs::read(source).ok() == fs::read(target).ok())
+}
+
 /// Takes the resolv.conf a run lent out of a root that was staged from a point taken in that run.
 pub fn give_back_lent(root: &RootDir) -> Result<()> {
-    let path = root.upper().join("etc/resolv.conf");
+    let etc = root.upper().join("etc");
+    let path = etc.join("resolv.conf");
     if fs::read_link(&path).is_ok_and(|target| target == Path::new(LENT_RESOLV_CONF)) {
-        files::remove_if_there(&path)?;
+        files::keeping_times(&etc, || files::remove_if_there(&path))?;
     }
     Ok(())
 }

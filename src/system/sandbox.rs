@@ -64,15 +64,13 @@ pub fn prepare(
 pub fn supervise(root: &Path, hostname: &str, command: &[OsString]) -> Result<i32> {
     lend_name_servers(root)?;
     unshare(CloneFlags::CLONE_NEWPID).at("make a PID namespace for", root)?;
-    let status = match unsafe { fork() }.at("fork for", root)? {
+    match unsafe { fork() }.at("fork for", root)? {
         ForkResult::Child => {
             let status = first_process(root, hostname, command);
             unsafe { libc::_exit(status) }
         }
         ForkResult::Parent { child } => wait_outside(child),
-    };
-    take_name_servers_back(root)?;
-    status
+    }
 }
 
 static FIRST_PROCESS: AtomicI32 = AtomicI32::new(0);
@@ -266,7 +264,7 @@ fn lend_name_servers(root: &Path) -> Result<()> {
             Ok(())
         }
         Err(_) if path.exists() => Ok(()),
-        Err(_) => symlink(LENT_RESOLV_CONF, &path).at("make", &path),
+        Err(_) => files::keeping_times(&root.join("etc"), || symlink(LENT_RESOLV_CONF, &path).at("make", &path)),
     }
 }
 
@@ -282,10 +280,11 @@ fn inside_run(target: &Path) -> Option<PathBuf> {
     clean.strip_prefix("/run").or_else(|_| clean.strip_prefix("/var/run")).ok().map(Path::to_path_buf)
 }
 
-fn take_name_servers_back(root: &Path) -> Result<()> {
+/// Gives the profile its missing resolv.conf back.
+pub fn take_name_servers_back(root: &Path) -> Result<()> {
     let path = root.join("etc/resolv.conf");
     if fs::read_link(&path).is_ok_and(|target| target == Path::new(LENT_RESOLV_CONF)) {
-        files::remove_if_there(&path)?;
+        files::keeping_times(&root.join("etc"), || files::remove_if_there(&path))?;
     }
     Ok(())
 }
