@@ -12,11 +12,12 @@ use crate::model::entry::{Action, Planned};
 use crate::model::error::{At, Error, Result};
 use crate::model::{Entry, EntryNumber};
 use crate::policy::outcome;
-use crate::system::archives;
 use crate::system::journal::{Archives, Journal, PlanFile};
 use crate::system::pool::{self, Pool};
+use crate::system::{archives, programs};
 
 use super::hook::Hook;
+use super::hook_pre::root_dir;
 
 /// What apt said, read to its end.
 pub struct Stream {
@@ -63,6 +64,10 @@ pub fn run(hook: &Hook, stream: &Stream) -> Result<()> {
         planned: together(&entry, &stream.planned),
     };
     hook.journal.note_plan(&entry, &plan)?;
+    if stream.removes_us() {
+        let base = hook.pool.layout.base(&hook.booted.base);
+        programs::keep(&hook.pool.layout, &root_dir(hook), &base)?;
+    }
     if plan.planned.iter().any(|planned| planned.new.is_some()) {
         look_up_beside_dpkg(entry.number)?;
     }

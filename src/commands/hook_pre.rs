@@ -14,6 +14,9 @@ use super::{now, report};
 const MANY_COMMITS: [&str; 4] = ["unattended-upgr", "do-release-upgr", "release-upgrade", "dselect"];
 
 pub fn run(hook: &Hook) -> Result<()> {
+    if driver::stranger_holds_frontend("/".as_ref())? {
+        return Ok(()); // another run is at work: dpkg will say so and change nothing
+    }
     let locked = hook.journal.lock()?;
     if joined(hook, &locked)? {
         return Ok(());

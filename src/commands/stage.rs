@@ -40,6 +40,13 @@ pub fn keep_packages_still(session: &Session, facts: &ProfileFacts) -> Result<Op
     }
 }
 
+/// Keeps our programs in the pool before a change that takes them out of the profile.
+pub fn keep_programs(session: &Session, facts: &ProfileFacts) -> Result<()> {
+    let root = facts.dir.root(facts.in_use.unwrap_or(facts.current));
+    let base = session.pool.layout.base(&roots::base_of(&root)?);
+    crate::system::programs::keep(&session.pool.layout, &root, &base)
+}
+
 /// Carries a plan out. The caller holds the profile's lock and has the person's yes.
 pub fn act(session: &Session, facts: &ProfileFacts, plan: &Plan) -> Result<Staged> {
     let _still = keep_packages_still(session, facts)?;

@@ -36,6 +36,9 @@ pub fn run(args: &Undo) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     report::confirm("go on?", args.common.yes)?;
+    if preview.takes_us_away() {
+        stage::keep_programs(&session, &facts)?;
+    }
     let staged = stage::act(&session, &facts, &preview.plan)?;
     finish(&facts, &preview, &staged);
     Ok(Exit::Done)
@@ -72,6 +75,13 @@ fn show(session: &Session, facts: &ProfileFacts, preview: &Preview) {
     }
     for path in preview.conffiles.iter().take(10) {
         report::line(format_args!("  restores {}", path.display()));
+    }
+    if preview.takes_us_away() {
+        report::line("  flipper-profiles itself goes with it: package runs are not protected there any more");
+        report::line(format_args!(
+            "  (flipper-rescue stays in the pool; from outside: flipper-undo --profile {} --redo)",
+            facts.id
+        ));
     }
     if !preview.left_behind.is_empty() {
         let numbers: Vec<String> = preview.left_behind.iter().map(ToString::to_string).collect();

@@ -111,6 +111,16 @@ fn changed_conffiles(now: &State, then: &State) -> Vec<PathBuf> {
 }
 
 impl Preview {
+    /// Does the new state lack our own programs, or have older ones?
+    pub fn takes_us_away(&self) -> bool {
+        let back = matches!(&self.plan, Plan::Stage { kind, .. } if *kind == Kind::Redo);
+        let away = match back {
+            true => [Action::Remove, Action::Purge, Action::Downgrade],
+            false => [Action::Install, Action::Install, Action::Upgrade],
+        };
+        self.changes.iter().any(|c| c.package == "flipper-profiles" && away.contains(&c.action))
+    }
+
     /// "takes back 7 upgrades and 1 removal, restores 2 conffiles, keeps the kernel"
     pub fn sentence(&self) -> String {
         let Plan::Stage { kind, .. } = &self.plan else {

@@ -41,15 +41,23 @@ pub fn of_this_hook(merged: &Path) -> Result<Option<Driver>> {
 /// Does an ancestor of ours hold lock-frontend of this merged root? Then no other package run of it
 /// can be alive.
 pub fn ancestor_holds_frontend(merged: &Path) -> Result<bool> {
-    let Some(holder) = locks::frontend_holder(merged)? else { return Ok(false) };
+    Ok(locks::frontend_holder(merged)?.is_some_and(is_ancestor))
+}
+
+/// Does somebody else hold it? Then what called this hook will not get to change anything.
+pub fn stranger_holds_frontend(merged: &Path) -> Result<bool> {
+    Ok(locks::frontend_holder(merged)?.is_some_and(|holder| !is_ancestor(holder)))
+}
+
+fn is_ancestor(of_interest: i32) -> bool {
     let mut pid = nix::unistd::getppid().as_raw();
     while pid > 0 {
-        if pid == holder {
-            return Ok(true);
+        if pid == of_interest {
+            return true;
         }
         pid = look(pid).map_or(0, |p| p.parent);
     }
-    Ok(false)
+    false
 }
 
 /// Is this very process still there? A pid alone could be somebody else's by now.

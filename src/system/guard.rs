@@ -11,6 +11,8 @@
 //!    (fs/overlayfs/super.c takes the upper's mark before it looks at the workdir).
 
 use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
@@ -22,23 +24,39 @@ use super::locks::Lock;
 use super::pool::{self, Pool};
 use super::{btrfs, mountinfo};
 
+/// How long a claim waits for a supervisor whose mount is gone already: it wakes up, sees that, and
+/// lets go of its lock within milliseconds.
+const LETTING_GO: Duration = Duration::from_secs(2);
+
 /// Takes a root's lock and proves that nobody uses it; the lock keeps it so.
 pub fn claim(pool: &Pool, root: &RootDir) -> Result<Lock> {
-    let Some(lock) = Lock::of_directory(root.path(), false)? else {
-        return Err(in_use(pool, root, "a run or a mount holds it"));
-    };
-    match user_beside_lock(pool, root)? {
-        Some(by) => Err(in_use(pool, root, &by)),
-        None => Ok(lock),
+    let begin = Instant::now();
+    loop {
+        match try_claim(pool, root)? {
+            Ok(lock) => return Ok(lock),
+            Err(user) if user.only_lock && begin.elapsed() < LETTING_GO => sleep(Duration::from_millis(10)),
+            Err(user) => return Err(in_use(pool, root, &user.by)),
+        }
     }
 }
 
-/// Like [`claim`], without keeping it so: for readers.
+/// Like [`claim`], without keeping it so and without waiting: for readers.
 pub fn is_used(pool: &Pool, root: &RootDir) -> Result<bool> {
-    match claim(pool, root) {
-        Ok(_lock) => Ok(false),
-        Err(Error::InUse { .. }) => Ok(true),
-        Err(other) => Err(other),
+    Ok(try_claim(pool, root)?.is_err())
+}
+
+struct User {
+    by: String,
+    /// Its lock is held, and nothing else speaks of a use.
+    only_lock: bool,
+}
+
+fn try_claim(pool: &Pool, root: &RootDir) -> Result<Result<Lock, User>> {
+    let lock = Lock::of_directory(root.path(), false)?;
+    match (lock, user_beside_lock(pool, root)?) {
+        (Some(lock), None) => Ok(Ok(lock)),
+        (None, None) => Ok(Err(User { by: "a run or a mount holds it".into(), only_lock: true })),
+        (_, Some(by)) => Ok(Err(User { by, only_lock: false })),
     }
 }
 

@@ -17,6 +17,7 @@ pub mod manifest;
 pub mod mountinfo;
 pub mod pool;
 pub mod profiles;
+pub mod programs;
 pub mod putback;
 pub mod roots;
 pub mod sandbox;

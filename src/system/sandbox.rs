@@ -264,7 +264,9 @@ fn lend_name_servers(root: &Path) -> Result<()> {
             Ok(())
         }
         Err(_) if path.exists() => Ok(()),
-        Err(_) => files::keeping_times(&root.join("etc"), || symlink(LENT_RESOLV_CONF, &path).at("make", &path)),
+        Err(_) => {
+            files::keeping_times(&root.join("etc"), || symlink(LENT_RESOLV_CONF, &path).at("make", &path))
+        }
     }
 }
 

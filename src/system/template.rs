@@ -57,6 +57,13 @@ fn burn(dir: &Path, floor: u64, progress: &mut impl FnMut(u64)) -> Result<()> {
 
 /// The directories of an empty pool.
 pub fn make_directories(layout: &Layout) -> Result<()> {
+    for dir in [layout.bases(), layout.profiles(), layout.data(), layout.journal()] {
+        if btrfs::is_subvolume(&dir) {
+            // Ours are plain directories: this is somebody's root or home.
+            let what = format!("a subvolume {}", dir.file_name().unwrap_or_default().to_string_lossy());
+            return Err(Error::DeviceHolds { path: layout.top().to_path_buf(), what });
+        }
+    }
     for dir in [layout.bases(), layout.profiles(), layout.data(), layout.journal(), layout.all_entries()] {
         files::make_dir(&dir, 0o700)?;
     }
