@@ -24,8 +24,9 @@ use super::locks::Lock;
 use super::pool::{self, Pool};
 use super::{btrfs, mountinfo};
 
-/// How long a claim waits for a supervisor whose mount is gone already: it wakes up, sees that, and
-/// lets go of its lock within milliseconds.
+/// How long a claim waits for what is about to end by itself: a supervisor whose mount is gone wakes up
+/// and lets go of its lock within milliseconds, and the kernel takes a namespace apart after its last
+/// process has ended.
 const LETTING_GO: Duration = Duration::from_secs(2);
 
 /// Takes a root's lock and proves that nobody uses it; the lock keeps it so.
@@ -34,7 +35,7 @@ pub fn claim(pool: &Pool, root: &RootDir) -> Result<Lock> {
     loop {
         match try_claim(pool, root)? {
             Ok(lock) => return Ok(lock),
-            Err(user) if user.only_lock && begin.elapsed() < LETTING_GO => sleep(Duration::from_millis(10)),
+            Err(user) if user.may_pass && begin.elapsed() < LETTING_GO => sleep(Duration::from_millis(10)),
             Err(user) => return Err(in_use(pool, root, &user.by)),
         }
     }
@@ -47,30 +48,32 @@ pub fn is_used(pool: &Pool, root: &RootDir) -> Result<bool> {
 
 struct User {
     by: String,
-    /// Its lock is held, and nothing else speaks of a use.
-    only_lock: bool,
+    /// No mount is to be seen: only the lock is held, or only the kernel's mark is left.
+    may_pass: bool,
 }
 
 fn try_claim(pool: &Pool, root: &RootDir) -> Result<Result<Lock, User>> {
     let lock = Lock::of_directory(root.path(), false)?;
     match (lock, user_beside_lock(pool, root)?) {
         (Some(lock), None) => Ok(Ok(lock)),
-        (None, None) => Ok(Err(User { by: "a run or a mount holds it".into(), only_lock: true })),
-        (_, Some(by)) => Ok(Err(User { by, only_lock: false })),
+        (None, None) => Ok(Err(User { by: "a run or a mount holds it".into(), may_pass: true })),
+        (_, Some(user)) => Ok(Err(user)),
     }
 }
 
-fn user_beside_lock(pool: &Pool, root: &RootDir) -> Result<Option<String>> {
+fn user_beside_lock(pool: &Pool, root: &RootDir) -> Result<Option<User>> {
     if let Some(booted) = pool::booted()? {
         if booted.pool == pool.uuid && booted.subvolid == btrfs::subvolume_id(root.path())? {
-            return Ok(Some("this machine runs on it".into()));
+            return Ok(Some(User { by: "this machine runs on it".into(), may_pass: false }));
         }
     }
     if let Some(seen) = mountinfo::find_overlay(&pool.tail(&root.upper()))? {
-        return Ok(Some(format!("mounted at {} (process {})", seen.mount.mount_point.display(), seen.pid)));
+        let by = format!("mounted at {} (process {})", seen.mount.mount_point.display(), seen.pid);
+        return Ok(Some(User { by, may_pass: false }));
     }
     if kernel_uses_upper(pool, root) {
-        return Ok(Some("an overlay nobody shows any more stands on it".into()));
+        let by = "an overlay nobody shows any more stands on it".into();
+        return Ok(Some(User { by, may_pass: true }));
     }
     Ok(None)
 }

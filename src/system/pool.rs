@@ -13,9 +13,12 @@ use crate::model::config::{Format, KeyValues, default_profile};
 use crate::model::error::{At, Error, Result};
 use crate::model::{Layout, ProfileId};
 
-use super::{btrfs, device, files};
+use super::{btrfs, device, files, mountinfo};
 
 pub const BOOTED: &str = "/run/flipper/booted";
+
+/// Where pools are mounted, each by its UUID.
+const POOLS: &str = "/run/flipper/pool";
 
 /// An open pool. Everything is reached through [`Pool::layout`].
 #[derive(Debug)]
@@ -109,7 +112,7 @@ pub fn need_root() -> Result<()> {
 /// shows an overlay's directories as they were named, tells pools apart.
 pub fn mount_top(device: &Path) -> Result<(Layout, String, File)> {
     let uuid = btrfs::uuid_on_device(device)?;
-    let at = Path::new("/run/flipper/pool").join(&uuid);
+    let at = Path::new(POOLS).join(&uuid);
     fs::create_dir_all(&at).at("make", &at)?;
     let outer = own_mount_namespace()?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_NOATIME;
@@ -124,5 +127,19 @@ fn own_mount_namespace() -> Result<File> {
     unshare(CloneFlags::CLONE_NEWNS).at("leave the mount namespace of", "/")?;
     let none: Option<&str> = None;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none).at("make private", "/")?;
+    let_go_of_copies()?;
     Ok(outer)
+}
+
+/// A new namespace has a copy of every mount, and where mounts are not shared a copy outlives the
+/// umount(8) of the original: a profile somebody mounted would stay in use until we end.
+fn let_go_of_copies() -> Result<()> {
+    for copy in mountinfo::of_process("self")? {
+        let ours = copy.file_system == "overlay"
+            && copy.super_options.windows(POOLS.len()).any(|word| word == POOLS.as_bytes());
+        if ours && copy.mount_point != Path::new("/") {
+            let _ = nix::mount::umount2(&copy.mount_point, nix::mount::MntFlags::MNT_DETACH);
+        }
+    }
+    Ok(())
 }
