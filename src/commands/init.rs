@@ -35,14 +35,19 @@ pub fn run(common: &Common, args: &Init) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The format file comes last: without it there is no pool, and init begins again.
+/// The format file comes last: without it there is no pool, and init goes on where it was cut. What
+/// is there already stays: the numbers given out, the settings.
 fn make_pool(layout: &Layout, floor: u64) -> Result<()> {
     template::make_directories(layout)?;
     let bar = report::progress("burning the inode floor", floor);
     template::make(layout, floor, |number| bar.set_position(number))?;
     bar.finish_and_clear();
-    files::replace(&layout.pool_conf(), POOL_CONF.as_bytes())?;
-    files::replace(&layout.next(), format!("{:020}\n", 1).as_bytes())?;
+    let first_number = format!("{:020}\n", 1);
+    for (path, text) in [(layout.pool_conf(), POOL_CONF), (layout.next(), &first_number)] {
+        if files::read_if_there(&path)?.is_none() {
+            files::replace(&path, text.as_bytes())?;
+        }
+    }
     let format = Format { format: FORMAT, oldest_reader: 1, oldest_writer: 1, inode_floor: floor };
     files::sync_file_system(layout.top())?;
     files::replace(&layout.format(), format.to_text().as_bytes()) // the visible moment

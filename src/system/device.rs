@@ -122,17 +122,30 @@ pub fn content(device: &Path) -> Result<Option<String>> {
         .at("run blkid for", device)?;
     // blkid: 0 = found, 2 = nothing found, 8 = ambivalent (several signatures)
     match output.status.code() {
-        Some(2) if blank_begin(device)? => Ok(None),
+        Some(2) if is_blank(device)? => Ok(None),
         Some(2) => Ok(Some("data blkid does not know".into())),
         Some(0) => Ok(Some(String::from_utf8_lossy(&output.stdout).trim().replace('\n', ", "))),
         _ => Ok(Some("more than one signature".into())),
     }
 }
 
-/// Is the first MiB all zero? A device with foreign data must not look empty.
-fn blank_begin(device: &Path) -> Result<bool> {
-    use io::Read;
-    let mut bytes = Vec::new();
-    File::open(device).at("open", device)?.take(1 << 20).read_to_end(&mut bytes).at("read", device)?;
-    Ok(bytes.iter().all(|b| *b == 0))
+/// Is it all zero, as far as can be told without reading the whole: the first and the last MiB, and a
+/// block in each 1024th part between them? A device with foreign data must not look empty.
+fn is_blank(device: &Path) -> Result<bool> {
+    use std::os::unix::fs::FileExt;
+    const MIB: u64 = 1 << 20;
+    const BLOCK: u64 = 4096;
+    let mut file = File::open(device).at("open", device)?;
+    let size = io::Seek::seek(&mut file, io::SeekFrom::End(0)).at("read", device)?;
+    let is_zero = |at: u64, length: u64| -> Result<bool> {
+        let mut bytes = vec![0u8; length.min(size.saturating_sub(at)) as usize];
+        file.read_exact_at(&mut bytes, at).at("read", device)?;
+        Ok(bytes.iter().all(|b| *b == 0))
+    };
+    for part in 1..1024 {
+        if !is_zero(size / 1024 * part, BLOCK)? {
+            return Ok(false);
+        }
+    }
+    Ok(is_zero(0, MIB)? && is_zero(size.saturating_sub(MIB), MIB)?)
 }

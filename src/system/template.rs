@@ -15,9 +15,13 @@ use crate::model::layout::{Layout, RootDir, RootFact};
 
 use super::{btrfs, files};
 
-/// Makes the template; `progress` is told how many of `floor` numbers are burnt. Order: burn, anchor,
+/// Makes the template, unless an init that was cut later has made it; `progress` is told how many of `floor` numbers are burnt. Order: burn, anchor,
 /// THEN root/ and work/, so that the root directory of every profile lies above the floor too.
 pub fn make(layout: &Layout, floor: u64, mut progress: impl FnMut(u64)) -> Result<()> {
+    if fs::metadata(RootDir::at(layout.template()).floor()).is_ok_and(|anchor| anchor.ino() >= floor) {
+        return Ok(());
+    }
+    btrfs::delete_if_there(&layout.template())?; // made for a lower floor
     let aside = layout.profiles().join(".new-template");
     btrfs::delete_if_there(&aside)?;
     btrfs::create(&aside)?;

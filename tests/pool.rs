@@ -1,0 +1,23 @@
+//! What a pool promises, on real btrfs and real overlayfs: one test a promise. Run as root:
+//! `cargo test --test pool`. Each test has a pool of its own (tests/rig).
+
+mod rig;
+
+#[path = "pool/bases.rs"]
+mod bases;
+#[path = "pool/bytes.rs"]
+mod bytes;
+#[path = "pool/damage.rs"]
+mod damage;
+#[path = "pool/guards.rs"]
+mod guards;
+#[path = "pool/init.rs"]
+mod init;
+#[path = "pool/profiles.rs"]
+mod profiles;
+#[path = "pool/recover.rs"]
+mod recover;
+#[path = "pool/runs.rs"]
+mod runs;
+#[path = "pool/undo.rs"]
+mod undo;
