@@ -1,7 +1,8 @@
 //! `@journal/journal.db`: the SQLite index over the entries. It may be lost at any time: whoever
 //! reads it first compares it with the entry files (name, size, time) and mends the difference.
 //! The system's SQLite; WAL with FULL and no checkpoint on close costs 1.3 ms a commit, the other
-//! modes 2.4 to 3.1.
+//! modes 2.4 to 3.1. Locked exclusively: then SQLite keeps the WAL's index in its own memory and not in
+//! a mapped file, where a full disk ends the process with SIGBUS instead of an error.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -139,6 +140,7 @@ impl Index {
             return Ok(None);
         }
         connection.query_row("SELECT count(*) FROM entry", [], |_| Ok(())).map_err(broken)?;
+        connection.prepare("SELECT number FROM change").map_err(broken)?;
         Ok(Some(Index { connection, layout: layout.clone() }))
     }
 
@@ -238,7 +240,10 @@ fn connect(layout: &Layout) -> Result<Connection> {
     connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(broken)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(broken)?;
     connection
-        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
+        .execute_batch(
+            "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+             PRAGMA foreign_keys = ON;",
+        )
         .map_err(broken)?;
     Ok(connection)
 }
