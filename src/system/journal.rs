@@ -217,6 +217,25 @@ impl LockedJournal {
         files::remove_if_there(&self.journal.file(entry, ".json"))
     }
 
+    /// Clears away what a cut left beside entries: the open file of a closed one, and an open file that
+    /// is still empty. Nothing was changed under such a number: a change begins after a sync.
+    pub fn tidy(&self, profile: Option<&ProfileId>) -> Result<()> {
+        for number in self.journal.numbers(profile)? {
+            let open = self.journal.open_file(profile, number);
+            let Ok(meta) = open.metadata() else { continue };
+            match self.journal.entry(profile, number) {
+                Ok(Some(entry)) if !entry.is_open() => {
+                    for suffix in [".open.json", ".plan.json", ".archives.json"] {
+                        files::remove_if_there(&self.journal.file(&entry, suffix))?;
+                    }
+                }
+                Err(Error::Damaged { .. }) if meta.len() == 0 => files::remove_if_there(&open)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Takes an entry away that turned out to be nothing. Its number is not given again.
     pub fn forget(&self, entry: &Entry) -> Result<()> {
         for suffix in [".open.json", ".plan.json", ".archives.json", ".json"] {
@@ -231,8 +250,9 @@ impl LockedJournal {
         let path = self.journal.layout.next();
         let text = files::read_line(&path)?;
         let number = match text.trim_start_matches('0').parse::<EntryNumber>() {
-            Ok(number) => number,
-            Err(_) => self.highest_number()?.map_or(EntryNumber::FIRST, EntryNumber::next),
+            // A cut may keep an entry and lose the number written before it: two files, one commit.
+            Ok(number) if !self.is_taken(number)? => number,
+            _ => self.highest_number()?.map_or(EntryNumber::FIRST, EntryNumber::next),
         };
         let next = format!("{:020}\n", number.next().get());
         let mut options = OpenOptions::new();
@@ -240,6 +260,21 @@ impl LockedJournal {
             options.write(true).create(true).truncate(false).mode(0o600).open(&path).at("open", &path)?;
         std::os::unix::fs::FileExt::write_all_at(&file, next.as_bytes(), 0).at("write", &path)?;
         Ok(number)
+    }
+
+    /// Does anything in the pool bear this number?
+    fn is_taken(&self, number: EntryNumber) -> Result<bool> {
+        let layout = &self.journal.layout;
+        let mut owners: Vec<Option<ProfileId>> = self.journal.profiles()?.into_iter().map(Some).collect();
+        owners.push(None);
+        let journalled = owners.iter().map(Option::as_ref).any(|owner| {
+            self.journal.open_file(owner, number).exists() || self.journal.closed_file(owner, number).exists()
+        });
+        let made = files::names(&layout.profiles())?.into_iter().any(|name| {
+            let dir = crate::model::layout::ProfileDir::at(layout.profiles().join(name));
+            dir.root(number).path().exists() || dir.point(number).path().exists()
+        });
+        Ok(journalled || made)
     }
 
     /// The highest number anything in the pool bears; for a lost `next`.
