@@ -102,15 +102,18 @@ fn wants_cleaning(session: &Session, cleaning: Cleaning, found: &[PathBuf]) -> R
 }
 
 fn need_settled(source: &Path, root: &Path, manifest: &Manifest, floor: u64) -> Result<()> {
-    let os_release = files::read_if_there(&root.join("usr/lib/os-release"))?;
-    let status = files::read_if_there(&root.join("var/lib/dpkg/status"))?;
-    let fstab = files::read_if_there(&root.join("etc/fstab"))?.unwrap_or_default();
+    let read = |path: &str| match base::inside(root, path) {
+        Some(path) => files::read_if_there(&path),
+        None => Ok(None),
+    };
+    let (os_release, status) = (read("usr/lib/os-release")?, read("var/lib/dpkg/status")?);
+    let fstab = read("etc/fstab")?.unwrap_or_default();
     let is_link = |name: &str| root.join(name).symlink_metadata().is_ok_and(|m| m.is_symlink());
     let complaints = complaints(&TreeFacts {
         os_release: os_release.as_deref(),
         status: status.as_deref(),
         updates: files::names(&root.join("var/lib/dpkg/updates"))?.len(),
-        has_dpkg: root.join("usr/bin/dpkg").is_file(),
+        has_dpkg: base::inside(root, "usr/bin/dpkg").is_some_and(|path| path.is_file()),
         merged_usr: ["bin", "sbin", "lib"].into_iter().all(is_link),
         fstab_mounts_root: mounts_root(&fstab),
         largest_inode: manifest.largest_inode,

@@ -44,11 +44,21 @@ pub fn run(command: &mut Command) -> Result<()> {
     Err(Error::Child { program, why })
 }
 
+/// A path of a root that is being imported, with its links followed: None when it is not there, or
+/// when they lead out of the root, to files of this machine.
+pub fn inside(root: &Path, path: &str) -> Option<PathBuf> {
+    let (root, found) = (fs::canonicalize(root).ok()?, fs::canonicalize(root.join(path)).ok()?);
+    found.starts_with(&root).then_some(found)
+}
+
 /// What a base must not carry into every profile, as it is found in a root: paths to remove, relative
 /// to it. `/etc/machine-id` becomes empty instead (a first boot without the file would mount over it).
 pub fn to_clean(root: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut below = |dir: &str, wanted: &dyn Fn(&str, &fs::Metadata) -> bool| -> Result<()> {
+        if inside(root, dir).is_none() {
+            return Ok(());
+        }
         for name in files::names(&root.join(dir))? {
             let inside = Path::new(dir).join(&name);
             let meta = root.join(&inside).symlink_metadata().at("look at", root.join(&inside))?;
@@ -69,8 +79,11 @@ pub fn to_clean(root: &Path) -> Result<Vec<PathBuf>> {
     })?;
     below("var/lib/systemd", &|name, _| name == "random-seed")?;
     below("var/lib/dbus", &|name, meta| name == "machine-id" && meta.is_file())?;
-    logs(root, Path::new("var/log"), &mut found)?;
-    if fs::metadata(root.join("etc/machine-id")).is_ok_and(|m| m.len() > 0) {
+    if inside(root, "var/log").is_some() {
+        logs(root, Path::new("var/log"), &mut found)?;
+    }
+    let machine_id = inside(root, "etc").and_then(|etc| etc.join("machine-id").symlink_metadata().ok());
+    if machine_id.is_some_and(|m| m.is_file() && m.len() > 0) {
         found.push("etc/machine-id".into());
     }
     Ok(found)
@@ -107,7 +120,8 @@ pub fn clean(root: &Path, found: &[PathBuf]) -> Result<()> {
 
 /// A base without a machine-id file would have every profile mount one over a missing name.
 pub fn ensure_machine_id(root: &Path) -> Result<()> {
-    let path = root.join("etc/machine-id");
+    let Some(etc) = inside(root, "etc") else { return Ok(()) };
+    let path = etc.join("machine-id");
     if path.symlink_metadata().is_ok() {
         return Ok(());
     }
@@ -126,7 +140,8 @@ exit 0
 
 /// Ships policy-rc.d with the base; a root that has its own keeps it. Returns whether it was written.
 pub fn ship_policy(root: &Path) -> Result<bool> {
-    let path = root.join("usr/sbin/policy-rc.d");
+    let Some(dir) = inside(root, "usr/sbin") else { return Ok(false) };
+    let path = dir.join("policy-rc.d");
     if path.symlink_metadata().is_ok() {
         return Ok(false);
     }
@@ -145,6 +160,26 @@ pub fn publish(layout: &Layout, version: &BaseVersion, manifest: &[u8]) -> Resul
     let published = layout.base(version);
     fs::rename(&incoming, &published).at("rename to", &published)?; // the visible moment
     files::sync_parent(&published)
+}
+
+/// Removes what a cut import or prune left, and finishes a first import that was cut before `current`.
+/// The caller holds the lock of the bases.
+pub fn remove_leftovers(layout: &Layout) -> Result<()> {
+    btrfs::delete_if_there(&layout.incoming_base())?;
+    for name in files::names(&layout.bases())? {
+        if name.to_str().is_some_and(|name| name.starts_with(".pruned-")) {
+            btrfs::delete(&layout.bases().join(name))?;
+        }
+    }
+    match (current(layout)?, versions(layout)?.as_slice()) {
+        (None, [only]) => files::replace_symlink(only.as_str(), &layout.current_base()),
+        _ => Ok(()),
+    }
+}
+
+/// The manifest of a base that a cut import did not publish, or a cut prune removed.
+pub fn forget_manifest(layout: &Layout, version: &BaseVersion) -> Result<()> {
+    if layout.base(version).exists() { Ok(()) } else { files::remove_if_there(&layout.manifest(version)) }
 }
 
 /// The versions that are published.
