@@ -8,7 +8,7 @@ use crate::model::error::{At, Error, Exit, Result};
 use crate::model::{EntryNumber, Kind, State};
 use crate::policy::undo::{Ask, Plan};
 use crate::system::assemble::{self, Assembly};
-use crate::system::putback::{Count, put_back};
+use crate::system::putback::{Count, need_no_links_above, put_back};
 use crate::system::{btrfs, driver, files, guard, mountinfo, pool, roots};
 
 use super::session::{ProfileFacts, Session};
@@ -92,6 +92,10 @@ fn with_merged_roots(
             (own, Some(claimed))
         }
     };
+    for path in paths {
+        need_no_links_above(&then, path)?;
+        need_no_links_above(&merged, path)?;
+    }
     let mut entry = begin(session, facts, number, target, paths)?;
     let mut count = Count::default();
     for path in paths {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::stat::{Mode, SFlag, mknod};
 
-use crate::model::error::{At, Result};
+use crate::model::error::{At, Error, Result};
 
 use super::files;
 
@@ -20,11 +20,40 @@ pub struct Count {
     pub removed: usize,
 }
 
-/// Makes `now`/inside equal to `then`/inside, with everything below it. `then` and `now` are merged roots.
+/// Refuses a path that is reached through a link, then or now: followed from outside, a link leads out
+/// of the merged root, to files of this machine, and inside it to what was not checked.
+pub fn need_no_links_above(tree: &Path, inside: &Path) -> Result<()> {
+    for above in inside.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty()) {
+        let Ok(meta) = fs::symlink_metadata(tree.join(above)) else { continue };
+        if meta.is_symlink() {
+            let why = format!("/{} is a link: name the place it leads to", above.display());
+            return Err(Error::NotRestorable { path: Path::new("/").join(inside), why });
+        }
+    }
+    Ok(())
+}
+
+/// Makes `now`/inside equal to `then`/inside, with everything below it and the directories above it.
+/// `then` and `now` are merged roots.
 pub fn put_back(then: &Path, now: &Path, inside: &Path, count: &mut Count) -> Result<()> {
+    let mut above: Vec<&Path> = inside.ancestors().skip(1).filter(|p| !p.as_os_str().is_empty()).collect();
+    while let Some(dir) = above.pop() {
+        let (source, target) = (then.join(dir), now.join(dir));
+        let is_dir = |path: &Path| path.symlink_metadata().is_ok_and(|m| m.is_dir());
+        if is_dir(&source) && !is_dir(&target) {
+            files::remove_tree(&target)?;
+            fs::create_dir(&target).at("make", &target)?;
+            files::copy_attributes(&source, &target)?;
+            count.written += 1;
+        }
+    }
+    put_path_back(then, now, inside, count)
+}
+
+fn put_path_back(then: &Path, now: &Path, inside: &Path, count: &mut Count) -> Result<()> {
     let (source, target) = (then.join(inside), now.join(inside));
     let meta = match fs::symlink_metadata(&source) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             if target.symlink_metadata().is_ok() {
                 files::remove_tree(&target)?;
                 count.removed += 1;
@@ -58,7 +87,7 @@ fn put_directory_back(then: &Path, now: &Path, inside: &Path, count: &mut Count)
         }
     }
     for name in files::names(&source)? {
-        put_back(then, now, &inside.join(name), count)?;
+        put_path_back(then, now, &inside.join(name), count)?;
     }
     Ok(())
 }
