@@ -71,6 +71,8 @@ pub fn carry(from: &RootDir, to: &RootDir, base_of_to: &Path) -> Result<()> {
     for inside in CARRIED {
         let (source, target) = (from.upper().join(inside), to.upper().join(inside));
         let meta = match source.symlink_metadata() {
+            // Not even its directory is one any more: what is broken is not handed on.
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => continue,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 files::remove_tree(&target)?;
                 continue;
