@@ -6,7 +6,7 @@ use crate::model::layout::ProfileDir;
 use crate::model::{Entry, Kind, ProfileId, State};
 use crate::policy::recover::{OpenFacts, Verdict, verdict};
 use crate::system::locks::{self, Lock};
-use crate::system::{btrfs, driver, files, guard, pool, profiles, roots};
+use crate::system::{base, btrfs, driver, files, guard, pool, profiles, roots};
 
 use super::session::Session;
 use super::stage;
@@ -16,19 +16,29 @@ pub fn recover(session: &Session) -> Result<()> {
     let mut owners: Vec<Option<ProfileId>> = session.journal.profiles()?.into_iter().map(Some).collect();
     owners.push(None);
     for owner in owners {
+        session.journal.lock()?.tidy(owner.as_ref())?;
         for mut entry in session.journal.open_entries(owner.as_ref())? {
             if let Verdict::Close { state, outcome, drop_root } = judge(session, &entry)? {
                 tracing::info!("entry {} closed: {outcome}", entry.number);
                 if drop_root {
                     drop_unfinished_root(session, &entry)?;
                 }
+                if let (Kind::Import | Kind::PruneBase, Some(version)) = (&entry.kind, &entry.base) {
+                    base::forget_manifest(&session.pool.layout, version)?;
+                }
                 stage::close(session, &mut entry, state, Some(outcome))?;
             }
         }
     }
     profiles::remove_leftovers(&session.pool)?;
+    if let Ok(_lock) = Lock::take(&session.pool.layout.base_lock(), "the bases") {
+        base::remove_leftovers(&session.pool.layout)?;
+    }
     for id in session.profiles()? {
-        retire_left_roots(session, &id)?;
+        // One damaged profile must not keep the others from working; whoever names it is told.
+        if let Err(error) = retire_left_roots(session, &id) {
+            tracing::warn!("{error}");
+        }
     }
     Ok(())
 }
@@ -119,6 +129,9 @@ fn retire_left_roots(session: &Session, id: &ProfileId) -> Result<()> {
     let dir = session.pool.layout.profile(id);
     let Ok(_lock) = Lock::take(&dir.lock(), "") else { return Ok(()) };
     let current = roots::current(&dir)?;
+    if !dir.root(current).path().is_dir() {
+        return Ok(()); // a damaged pointer: of these roots one is the right one
+    }
     let open = session.journal.open_entries(Some(id))?;
     for number in roots::numbers(&dir.roots())? {
         let being_made = open.iter().any(|entry| entry.number == number);
