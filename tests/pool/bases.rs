@@ -177,6 +177,36 @@ fn what_is_not_a_settled_debian_root_is_refused() {
     rig.verify();
 }
 
+/// Links of the root that is imported lead to this machine when they are followed from outside.
+#[test]
+fn an_import_never_touches_this_machine() {
+    let rig = Rig::new();
+    let mine = rig.path("mine");
+    fs::create_dir(&mine).unwrap();
+    for name in ["ssh_host_rsa_key", "syslog", "machine-id", "status-old"] {
+        fs::write(mine.join(name), "mine").unwrap();
+    }
+    let dir = tiny(&rig, |dir| {
+        for inside in ["etc/ssh", "var/log", "var/cache/apt"] {
+            fs::remove_dir_all(dir.join(inside)).unwrap();
+            symlink(&mine, dir.join(inside)).unwrap();
+        }
+        fs::remove_file(dir.join("etc/machine-id")).unwrap();
+        symlink(mine.join("machine-id"), dir.join("etc/machine-id")).unwrap();
+        symlink("/etc/resolv.conf", dir.join("etc/passwd-x")).unwrap();
+    });
+    let before = crate::rig::tree::read(&mine);
+    import(&rig, &dir, &["--version", "odd", "--clean"]).ok();
+    crate::rig::tree::assert_same(&before, &crate::rig::tree::read(&mine));
+    let sbin = |dir: &Path| {
+        fs::remove_dir_all(dir.join("usr/sbin")).unwrap();
+        symlink(&mine, dir.join("usr/sbin")).unwrap();
+    };
+    fs::remove_dir_all(&dir).unwrap();
+    import(&rig, &tiny(&rig, sbin), &["--version", "odder", "--clean"]);
+    crate::rig::tree::assert_same(&before, &crate::rig::tree::read(&mine));
+}
+
 /// A filesystem with as many inodes as the floor cannot be copied in quickly: the floor comes down.
 #[test]
 fn a_base_that_reaches_the_floor_is_refused() {

@@ -197,6 +197,32 @@ fn a_running_profile_gets_its_files_back_live() {
     rig.verify();
 }
 
+/// Followed from outside, a link leads to this machine's own files.
+#[test]
+fn a_link_never_leads_out_of_the_profile() {
+    let rig = Rig::with_lab();
+    let mine = rig.path("mine");
+    fs::create_dir(&mine).unwrap();
+    fs::write(mine.join("precious"), "of this machine").unwrap();
+    rig.sh("lab", "mkdir /etc/d; echo 1 > /etc/d/1; mkdir -p /srv/a/b; echo 2 > /srv/a/b/2");
+    rig.profile(&["set", "lab", "--args", "quiet"]).ok();
+    let (point, _) = rig.last_entry("lab");
+    rig.mounted("lab", |dir| {
+        fs::remove_dir_all(dir.join("etc/d")).unwrap();
+        symlink(&mine, dir.join("etc/d")).unwrap();
+        fs::remove_dir_all(dir.join("srv/a")).unwrap();
+    });
+    restore(&rig, point, &[b"/etc/d/precious"]).refused("/etc/d is a link");
+    restore(&rig, point, &[b"/etc/d/1"]).refused("/etc/d is a link");
+    assert_eq!(fs::read(mine.join("precious")).unwrap(), b"of this machine");
+    assert!(!mine.join("1").exists());
+    // The link itself is put back as the directory it was; what lay above a path comes back too.
+    restore(&rig, point, &[b"/etc/d", b"/srv/a/b/2"]).ok();
+    assert_eq!(rig.sh("lab", "cat /etc/d/1 /srv/a/b/2"), "1\n2");
+    assert_eq!(fs::read(mine.join("precious")).unwrap(), b"of this machine");
+    rig.verify();
+}
+
 /// Files are replaced, never written in place: who has one open keeps the whole old one.
 #[test]
 fn a_file_is_put_back_by_a_rename() {
@@ -210,7 +236,7 @@ fn a_file_is_put_back_by_a_rename() {
         "lab",
         "sh",
         "-c",
-        "exec 3< /etc/mine; echo ready; while grep -q new /etc/mine; do sleep 0.02; done; cat /etc/mine <&3",
+        "exec 3< /etc/mine; echo ready; while grep -q new /etc/mine; do sleep 0.02; done; cat <&3",
     ]);
     restore(&rig, point, &[b"/etc/mine"]).ok();
     let mut said = String::new();

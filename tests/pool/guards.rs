@@ -36,6 +36,21 @@ fn a_running_root_is_left_alone() {
     rig.verify();
 }
 
+/// A clone of a running root is what it was at that moment; neither disturbs the other.
+#[test]
+fn a_running_root_can_be_cloned() {
+    let rig = Rig::with_lab();
+    let run = rig.start(&["run", "lab", "sh", "-c", "echo now > /etc/mine; echo ready; exec sleep 100"]);
+    rig.profile(&["clone", "lab", "twin"]).ok();
+    assert_eq!(rig.sh("twin", "cat /etc/mine"), "now");
+    let upper = rig.root_dir("twin").join("root/etc/resolv.conf");
+    assert!(fs::symlink_metadata(upper).is_err(), "what the run was lent is not cloned");
+    refuses_everything(&rig);
+    run.end();
+    assert_same(&rig.tree("lab"), &rig.tree("twin"));
+    rig.verify();
+}
+
 #[test]
 fn a_mounted_root_is_left_alone() {
     let rig = Rig::with_lab();
@@ -89,6 +104,9 @@ fn a_lazily_detached_overlay_still_counts() {
     fs::write(format!("/proc/{}/cwd/late", child.id()), "late").unwrap();
     assert!(root.join("root/etc/late").is_file(), "it is still written to");
     refuses_everything(&rig);
+    rig.profile(&["set", "lab", "--args", "quiet"]).ok();
+    rig.undo(&["--profile", "lab", "--yes"]).refused("cannot be seen from here");
+    assert!(root.is_dir());
     child.kill().unwrap();
     child.wait().unwrap();
     within(Duration::from_secs(5), "it is free", || rig.profile(&["run", "lab", "true"]).status == 0);

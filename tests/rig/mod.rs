@@ -144,7 +144,9 @@ impl Rig {
                 found.push((number, value));
             }
         }
-        found.sort_by_key(|(number, _)| *number);
+        // While both are there the closed one counts.
+        found.sort_by_key(|(number, value): &(u64, serde_json::Value)| (*number, value["state"] == "open"));
+        found.dedup_by_key(|(number, _)| *number);
         found
     }
 

@@ -118,6 +118,8 @@ pub fn make(dir: &Path) {
         ("usr/lib/os-release", "PRETTY_NAME=\"tiny\"\nID=debian\nVERSION_CODENAME=tiny\n"),
         ("usr/bin/dpkg", "#!/bin/sh\nexit 1\n"),
         ("usr/share/doc/hello/copyright", "free\n"),
+        ("var/lib/dpkg/lock", ""),
+        ("var/lib/dpkg/lock-frontend", ""),
         ("var/lib/dpkg/status", STATUS),
         ("var/lib/dpkg/info/hello.list", "/.\n/etc/hello.conf\n"),
         ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"),
@@ -129,6 +131,9 @@ pub fn make(dir: &Path) {
         fs::write(dir.join(inside), text).unwrap();
     }
     fs::set_permissions(dir.join("usr/bin/dpkg"), fs::Permissions::from_mode(0o755)).unwrap();
+    for lock in ["lock", "lock-frontend"] {
+        fs::set_permissions(dir.join("var/lib/dpkg").join(lock), fs::Permissions::from_mode(0o640)).unwrap();
+    }
     symlink("../usr/lib/os-release", dir.join("etc/os-release")).unwrap();
     fs::hard_link(dir.join("opt/data/one"), dir.join("opt/data/one-too")).unwrap();
     xattr::set(dir.join("opt/data/one"), "user.colour", b"green").unwrap();
