@@ -138,7 +138,9 @@ impl Index {
         if version != VERSION {
             return Ok(None);
         }
-        connection.query_row("SELECT count(*) FROM entry", [], |_| Ok(())).map_err(broken)?;
+        connection
+            .query_row("SELECT count(*) FROM (SELECT 1 FROM entry LIMIT 1)", [], |_| Ok(()))
+            .map_err(broken)?;
         Ok(Some(Index { connection, layout: layout.clone() }))
     }
 

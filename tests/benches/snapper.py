@@ -15,22 +15,27 @@ HOOK_FILE = "etc/apt/apt.conf.d/80snapper"
 
 def begin(pool, device, place, tarball, files):
     """(what can be measured, None), or (None, why not)."""
+    rival = Snapper(place)
     try:
-        return Snapper(pool, device, place, tarball, files), None
+        rival.install(pool, device, tarball, files)
+        return rival, None
     except subprocess.CalledProcessError as error:
+        rival.close()
         said = (error.stdout or "").strip().splitlines()[-1:] or ["nothing said"]
         return None, f"{' '.join(map(str, error.cmd[:4]))} ...: {said[0]}"
     except (OSError, LookupError) as error:
+        rival.close()
         return None, str(error)
 
 
 class Snapper:
-    def __init__(self, pool, device, place, tarball, files):
+    def __init__(self, place):
+        self.root, self.bus, self.round = place / "snapper", None, 0
+
+    def install(self, pool, device, tarball, files):
         print("bench: installing snapper in a chroot", file=sys.stderr, flush=True)
         btrfs.create(pool, "bench-snapper")
-        self.root = place / "snapper"
         self.root.mkdir()
-        self.bus = None
         run("mount", "-o", "subvol=bench-snapper,noatime", device, self.root)
         run("tar", "--extract", "--file", tarball, "--directory", self.root, "--exclude=./dev/*")
         for kind, where in (("proc", "proc"), ("sysfs", "sys"), ("tmpfs", "run"), ("tmpfs", "tmp")):
@@ -47,14 +52,14 @@ class Snapper:
         self.inside("apt-get -q update")
         self.inside("DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends snapper dbus")
         btrfs.fill(self.root / "opt/bench", files)
-        self.inside("mkdir -p /run/dbus; dbus-uuidgen --ensure")
+        # snapper finds the file system of / there; a minimal root has no such link
+        self.inside("mkdir -p /run/dbus; dbus-uuidgen --ensure; ln -sf ../proc/self/mounts /etc/mtab")
         self.bus = subprocess.Popen(["chroot", self.root, "dbus-daemon", "--system", "--nofork", "--nopidfile"])
         time.sleep(1)
         self.inside("snapper -c root create-config /")
         text = (self.root / HOOK_FILE).read_text()
         self.lines = dict(re.findall(r'^\s*DPkg::(Pre-Invoke|Post-Invoke)\s*\{\s*"(.*)";\s*\};?', text, re.M))
         self.pre, self.post = self.lines["Pre-Invoke"], self.lines["Post-Invoke"]
-        self.round = 0
         os.sync()
 
     def inside(self, line):
