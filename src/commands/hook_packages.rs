@@ -11,6 +11,7 @@ use crate::model::entry::{Action, Planned};
 use crate::model::error::{At, Error, Result};
 use crate::model::{Entry, EntryNumber};
 use crate::policy::outcome;
+use crate::system::index::Index;
 use crate::system::journal::{Archives, Journal, PlanFile};
 use crate::system::pool::{self, Pool};
 use crate::system::{archives, programs};
@@ -108,13 +109,14 @@ fn leave_apt() {
     }
 }
 
-/// The process beside dpkg: looks the versions up and leaves them for post; when post was faster, adds
+/// The process beside dpkg: tidies the index, looks the versions up and leaves them for post; when post was faster, adds
 /// them to the closed entry.
 pub fn archives(number: &OsStr) -> Result<()> {
     leave_apt();
     let number: EntryNumber = number.to_string_lossy().parse()?;
     let Some(booted) = pool::booted()? else { return Ok(()) };
     let pool = Pool::of_booted(&booted)?;
+    let _ = Index::checkpoint(&pool.layout); // first: dpkg is at work for longer than this takes
     let journal = Journal::new(&pool.layout);
     let profile = Some(&booted.profile);
     let Some(entry) = journal.entry(profile, number)? else { return Ok(()) };
