@@ -55,15 +55,19 @@ class Bare:
         self.subvolume, self.place, self.count = subvolume, place, 0
         os.mkdir(place)
 
-    def commit(self):
+    def transaction(self, dpkg):
+        """{part: ms}: the snapshot before dpkg's work, the file after it."""
         start = time.perf_counter()
         self.count += 1
         snapshot(self.subvolume, self.place, str(self.count))
+        taken = time.perf_counter()
+        dpkg()
+        begun = time.perf_counter()
         fd = os.open(self.place / f"{self.count}.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         os.write(fd, b"x" * 2000)
         os.fsync(fd)
         os.close(fd)
-        return {"bare": (time.perf_counter() - start) * 1e3}
+        return {"snapshot": (taken - start) * 1e3, "commit": (time.perf_counter() - begun) * 1e3}
 
     def close(self):
         for number in range(1, self.count + 1):
