@@ -31,11 +31,11 @@ pub fn run(common: &Common, from: &str, new: &str, name: Option<String>, note: S
     btrfs::snapshot(&source.state(), &aside.state())?;
     roots::give_back_lent(&aside.root(entry.number))?;
     if let Some(ids) = files::read_if_there(&source.ids())? {
-        files::replace(&aside.ids(), &ids)?;
+        files::write_unpublished(&aside.ids(), &ids)?;
     }
     let origin =
         Origin { base: Some(version.clone()), profile: Some(from.profile.clone()), point: from.point };
-    create::describe(&session, &aside, &new, name, note, origin)?;
+    create::describe(&aside, &new, name, note, origin)?;
     create::finish_root(&session, &aside, entry.number, &version)?;
     profiles::publish(&aside, &home)?;
     drop(lock);

@@ -4,6 +4,7 @@ use crate::model::error::{Error, Exit, Result};
 use crate::model::layout::{ProfileDir, RootFact};
 use crate::model::profile::{Origin, Profile};
 use crate::model::{BaseVersion, Entry, EntryNumber, Kind, ProfileId, State};
+use crate::system::journal::to_json;
 use crate::system::{assemble, base, btrfs, driver, files, profiles, roots};
 
 use super::cli::Common;
@@ -29,7 +30,7 @@ pub fn run(
     btrfs::create(&aside.state())?;
     assemble::furnish_state(&base, &aside.state())?;
     let origin = Origin { base: Some(version.clone()), profile: None, point: None };
-    describe(&session, &aside, &id, name, note, origin)?;
+    describe(&aside, &id, name, note, origin)?;
     finish_root(&session, &aside, entry.number, &version)?;
     profiles::publish(&aside, &home)?;
     drop(lock);
@@ -73,7 +74,6 @@ pub fn begin(
 }
 
 pub fn describe(
-    session: &Session,
     dir: &ProfileDir,
     id: &ProfileId,
     name: Option<String>,
@@ -84,7 +84,7 @@ pub fn describe(
     super::set::need_one_line("name", &name)?;
     let (kind, created) = ("overlay".to_owned(), now());
     let profile = Profile { name, note, kind, created, origin, last_used: None, more: Default::default() };
-    session.write_description(dir, &profile)
+    files::write_unpublished(&dir.description(), &to_json(&profile))
 }
 
 /// What create and clone do to a fresh root: its facts, a machine-id of its own, the pointer.
@@ -100,7 +100,7 @@ pub fn finish_root(
     let base = session.pool.layout.base(version);
     roots::write_into_upper(&root.upper(), &base, "etc/machine-id", &fresh_machine_id()?)?;
     roots::prove_layout(&root, &base, session.pool.format.inode_floor)?;
-    roots::flip(dir, number)
+    roots::aim(dir, number)
 }
 
 /// 128 random bits in hex with a newline (machine-id(5)), marked as a version 4 UUID like systemd's.

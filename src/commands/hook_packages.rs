@@ -3,7 +3,6 @@
 
 use std::ffi::OsStr;
 use std::io::Read;
-use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use crate::dpkg::hook_stream::{self, HookStream};
@@ -12,6 +11,7 @@ use crate::model::entry::{Action, Planned};
 use crate::model::error::{At, Error, Result};
 use crate::model::{Entry, EntryNumber};
 use crate::policy::outcome;
+use crate::system::index::Index;
 use crate::system::journal::{Archives, Journal, PlanFile};
 use crate::system::pool::{self, Pool};
 use crate::system::{archives, programs};
@@ -87,32 +87,36 @@ fn together(entry: &Entry, planned: &[Planned]) -> Vec<Planned> {
     all
 }
 
-/// Starts `flipper-hook archives N` and lets go of it: its own session, none of apt's descriptors
-/// (a hook's child that keeps apt's output open makes apt wait for it), lowest priority.
+/// Starts `flipper-hook archives N` and lets go of it. What it must leave behind it leaves itself
+/// ([`leave_apt`]): done here, between fork and exec, apt would wait for a process of lowest priority.
 fn look_up_beside_dpkg(number: EntryNumber) -> Result<()> {
     let program = std::env::current_exe().at("look at", "/proc/self/exe")?;
     let mut command = Command::new(&program);
     command.arg("archives").arg(number.to_string()).env_clear();
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    unsafe {
-        command.pre_exec(|| {
-            nix::libc::setsid();
-            nix::libc::setpriority(nix::libc::PRIO_PROCESS, 0, 19);
-            for fd in 3..64 {
-                nix::libc::close(fd);
-            }
-            Ok(())
-        });
-    }
     command.spawn().at("run", &program).map(drop)
 }
 
-/// The process beside dpkg: looks the versions up and leaves them for post; when post was faster, adds
+/// Its own session, none of apt's descriptors (a hook's child that keeps apt's output open makes apt
+/// wait for it), lowest priority. The first thing the process does: nothing of ours is open yet.
+fn leave_apt() {
+    unsafe {
+        nix::libc::setsid();
+        nix::libc::setpriority(nix::libc::PRIO_PROCESS, 0, 19);
+        for fd in 3..64 {
+            nix::libc::close(fd);
+        }
+    }
+}
+
+/// The process beside dpkg: tidies the index, looks the versions up and leaves them for post; when post was faster, adds
 /// them to the closed entry.
 pub fn archives(number: &OsStr) -> Result<()> {
+    leave_apt();
     let number: EntryNumber = number.to_string_lossy().parse()?;
     let Some(booted) = pool::booted()? else { return Ok(()) };
     let pool = Pool::of_booted(&booted)?;
+    let _ = Index::checkpoint(&pool.layout); // first: dpkg is at work for longer than this takes
     let journal = Journal::new(&pool.layout);
     let profile = Some(&booted.profile);
     let Some(entry) = journal.entry(profile, number)? else { return Ok(()) };

@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::model::error::{Error, Exit, Result};
 
@@ -144,12 +145,11 @@ fn end(name: &str, ended: Result<Exit, Error>) -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-/// FLIPPER_LOG=debug shows what is done, on standard error.
+/// FLIPPER_LOG=debug shows what is done, on standard error. A level only: filters by module would
+/// bring a regex engine into every hook, which costs more than the look at the booted file.
 fn log_to_stderr() {
-    if let Ok(filter) = std::env::var("FLIPPER_LOG") {
-        let filter = tracing_subscriber::EnvFilter::new(filter);
-        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
-    }
+    let Ok(Ok(level)) = std::env::var("FLIPPER_LOG").map(|text| text.parse::<LevelFilter>()) else { return };
+    let _ = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).try_init();
 }
 
 /// RFC 3339, UTC, to the second.

@@ -64,7 +64,7 @@ fn set_facts(session: &Session, id: &ProfileId, facts: &[(RootFact, String)]) ->
     files::sync_file_system(dir.path())?;
     btrfs::point(root.path(), dir.point(entry.number).path())?;
     for (fact, text) in facts {
-        roots::write_fact(&root, *fact, text)?; // each is one rename; undo takes all back
+        roots::replace_fact(&root, *fact, text)?; // each is one rename; undo takes all back
     }
     let outcome = entry.outcome.clone();
     stage::close(session, &mut entry, State::Completed, outcome)

@@ -44,6 +44,12 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     sync_parent(path)
 }
 
+/// Writes a file of something that nobody can reach yet, a new root or profile. Not durable: the sync
+/// before its publication makes all of it so at once, where a sync of each file would cost a flush.
+pub fn write_unpublished(path: &Path, bytes: &[u8]) -> Result<()> {
+    fs::write(path, bytes).at("write", path)
+}
+
 /// `dir/name` -> `dir/.name<suffix>`
 pub fn beside(path: &Path, suffix: &str) -> std::path::PathBuf {
     let mut name = std::ffi::OsString::from(".");

@@ -20,6 +20,9 @@ use super::journal::Journal;
 /// Bumped with every change of the tables; an index of another version is made again.
 const VERSION: i64 = 1;
 
+/// Bytes; about ten transactions.
+const WORTH_A_CHECKPOINT: u64 = 256 << 10;
+
 const TABLES: &str = "
     CREATE TABLE entry (
         number INTEGER PRIMARY KEY, profile TEXT, kind TEXT NOT NULL, state TEXT NOT NULL,
@@ -114,6 +117,20 @@ impl Index {
         done.map(|_| ()).map_err(broken)
     }
 
+    /// Writes the WAL back into the database when it has grown. Every opening reads the whole WAL (it
+    /// finds no other user, so it trusts nothing), and a commit that finds a thousand pages writes them
+    /// back itself; so somebody who has time does it between two hooks.
+    pub fn checkpoint(layout: &Layout) -> Result<()> {
+        let mut wal = layout.index().into_os_string();
+        wal.push("-wal");
+        if fs::metadata(&wal).map_or(0, |meta| meta.len()) < WORTH_A_CHECKPOINT {
+            return Ok(());
+        }
+        let (index, _) = Index::open(layout)?;
+        let done = index.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        done.map_err(broken)
+    }
+
     /// Every entry of a profile, ascending.
     pub fn entries(&self, profile: Option<&ProfileId>) -> Result<Vec<Entry>> {
         let mut query = self
@@ -139,7 +156,9 @@ impl Index {
         if version != VERSION {
             return Ok(None);
         }
-        connection.query_row("SELECT count(*) FROM entry", [], |_| Ok(())).map_err(broken)?;
+        connection
+            .query_row("SELECT count(*) FROM (SELECT 1 FROM entry LIMIT 1)", [], |_| Ok(()))
+            .map_err(broken)?;
         connection.prepare("SELECT number FROM change").map_err(broken)?;
         Ok(Some(Index { connection, layout: layout.clone() }))
     }

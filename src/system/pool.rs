@@ -5,7 +5,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 
 use crate::model::booted::Booted;
@@ -115,6 +115,9 @@ pub fn mount_top(device: &Path) -> Result<(Layout, String, File)> {
     let at = Path::new(POOLS).join(&uuid);
     fs::create_dir_all(&at).at("make", &at)?;
     let outer = own_mount_namespace()?;
+    // A program of ours that was started by another has inherited its mount; the same file system
+    // over itself is refused (EBUSY). In our own namespace this touches nobody.
+    let _ = umount2(&at, MntFlags::MNT_DETACH);
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_NOATIME;
     mount(Some(device), &at, Some("btrfs"), flags, Some("subvolid=5")).at("mount", device)?;
     Ok((Layout::new(at), uuid, outer))

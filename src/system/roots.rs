@@ -27,6 +27,12 @@ pub fn flip(profile: &ProfileDir, to: EntryNumber) -> Result<()> {
     files::replace_symlink(&format!("roots/{to}"), &profile.current())
 }
 
+/// The first pointer of a profile that is being made; publishing the profile makes it count.
+pub fn aim(profile: &ProfileDir, at: EntryNumber) -> Result<()> {
+    let link = profile.current();
+    std::os::unix::fs::symlink(format!("roots/{at}"), &link).at("make", &link)
+}
+
 /// The numbers in `roots/` or `snapshots/`.
 pub fn numbers(dir: &Path) -> Result<BTreeSet<EntryNumber>> {
     Ok(files::names(dir)?.iter().filter_map(|name| name.to_str()?.parse().ok()).collect())
@@ -44,8 +50,14 @@ pub fn fact(root: &RootDir, fact: RootFact) -> Result<String> {
     Ok(String::from_utf8_lossy(&text).trim_end_matches('\n').to_owned())
 }
 
-pub fn write_fact(root: &RootDir, fact: RootFact, text: &str) -> Result<()> {
+/// In a root that is `current`.
+pub fn replace_fact(root: &RootDir, fact: RootFact, text: &str) -> Result<()> {
     files::replace(&root.fact(fact), format!("{text}\n").as_bytes())
+}
+
+/// In a root that is being made.
+pub fn write_fact(root: &RootDir, fact: RootFact, text: &str) -> Result<()> {
+    files::write_unpublished(&root.fact(fact), format!("{text}\n").as_bytes())
 }
 
 /// Writes a file into an upper, making the directories above it look like those of the base. For a
