@@ -285,6 +285,6 @@ fn killing_any_command_at_any_moment_leaves_a_pool_in_order() {
             }
         }
         assert!(rig.entries("lab").iter().all(|(_, e)| e["state"] != "open"), "round {round}");
-        wait = wait * 2;
+        wait *= 2;
     }
 }

@@ -30,12 +30,17 @@ pub fn json(value: &serde_json::Value) {
     line(format_args!("{value:#}"));
 }
 
-/// The hint first, the sentence last: a small screen shows the last line.
+/// The hint first, the sentence last: a small screen shows the last line. One line, whatever bytes a
+/// path in it has.
 pub fn failure(program: &str, error: &Error) {
     if let Some(hint) = error.hint() {
         note(format_args!("hint: {hint}"));
     }
-    note(format_args!("{program}: {error}"));
+    note(format_args!("{program}: {}", without_control(&error.to_string())));
+}
+
+fn without_control(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 pub fn usage(error: &clap::Error) {
