@@ -54,7 +54,7 @@ class Snapper:
         btrfs.fill(self.root / "opt/bench", files)
         # snapper finds the file system of / there; a minimal root has no such link
         self.inside("mkdir -p /run/dbus; dbus-uuidgen --ensure; ln -sf ../proc/self/mounts /etc/mtab")
-        self.bus = subprocess.Popen(["chroot", self.root, "dbus-daemon", "--system", "--nofork", "--nopidfile"])
+        self.bus = subprocess.Popen(["chroot", self.root, "dbus-daemon", "--system", "--nofork", "--nopidfile"], stderr=subprocess.DEVNULL)
         time.sleep(1)
         self.inside("snapper -c root create-config /")
         text = (self.root / HOOK_FILE).read_text()
