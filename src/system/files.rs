@@ -109,6 +109,16 @@ pub fn names(dir: &Path) -> Result<Vec<std::ffi::OsString>> {
     list.map(|item| item.map(|i| i.file_name()).at("list", dir)).collect()
 }
 
+/// Is `root`/`inside` a directory, with no symbolic link on the way? A link in a tree that is not
+/// ours may be absolute, and then leads to files of this machine.
+pub fn is_real_directory(root: &Path, inside: &Path) -> bool {
+    let mut path = root.to_path_buf();
+    inside.components().all(|part| {
+        path.push(part);
+        fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir())
+    })
+}
+
 /// `st_dev:st_ino`, the identity a booted file names.
 pub fn identity(path: &Path) -> Result<String> {
     let meta = fs::metadata(path).at("look at", path)?;
