@@ -8,7 +8,7 @@ use crate::model::error::{At, Error, Exit, Result};
 use crate::model::{EntryNumber, Kind, State};
 use crate::policy::undo::{Ask, Plan};
 use crate::system::assemble::{self, Assembly};
-use crate::system::putback::{Count, put_back};
+use crate::system::putback::{Count, put_back_path};
 use crate::system::{btrfs, driver, files, guard, mountinfo, pool, roots};
 
 use super::session::{ProfileFacts, Session};
@@ -95,7 +95,7 @@ fn with_merged_roots(
     let mut entry = begin(session, facts, number, target, paths)?;
     let mut count = Count::default();
     for path in paths {
-        put_back(&then, &merged, path, &mut count)?;
+        put_back_path(&then, &merged, path, &mut count)?;
     }
     files::sync_file_system(&merged)?;
     let outcome = entry.outcome.clone();

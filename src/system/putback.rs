@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::stat::{Mode, SFlag, mknod};
 
-use crate::model::error::{At, Result};
+use crate::model::error::{At, Error, Result};
 
 use super::files;
 
@@ -20,8 +20,30 @@ pub struct Count {
     pub removed: usize,
 }
 
+/// Makes `now`/inside equal to `then`/inside, and the directories above it where they are missing. A
+/// symbolic link above it is refused: followed from outside the profile, an absolute one leads to the
+/// files of this machine.
+pub fn put_back_path(then: &Path, now: &Path, inside: &Path, count: &mut Count) -> Result<()> {
+    let mut above = PathBuf::new();
+    for part in inside.parent().into_iter().flat_map(Path::components) {
+        above.push(part);
+        let (source, target) = (then.join(&above), now.join(&above));
+        for path in [&source, &target] {
+            if path.symlink_metadata().is_ok_and(|m| m.is_symlink()) {
+                let why = format!("/{} is a symbolic link: name what it leads to", above.display());
+                return Err(Error::NotRestorable { path: Path::new("/").join(inside), why });
+            }
+        }
+        if source.symlink_metadata().is_ok() && target.symlink_metadata().is_err() {
+            fs::create_dir(&target).at("make", &target)?;
+            files::copy_attributes(&source, &target)?;
+        }
+    }
+    put_back(then, now, inside, count)
+}
+
 /// Makes `now`/inside equal to `then`/inside, with everything below it. `then` and `now` are merged roots.
-pub fn put_back(then: &Path, now: &Path, inside: &Path, count: &mut Count) -> Result<()> {
+fn put_back(then: &Path, now: &Path, inside: &Path, count: &mut Count) -> Result<()> {
     let (source, target) = (then.join(inside), now.join(inside));
     let meta = match fs::symlink_metadata(&source) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
