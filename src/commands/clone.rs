@@ -29,7 +29,9 @@ pub fn run(common: &Common, from: &str, new: &str, name: Option<String>, note: S
     let lock = profiles::make_aside(&aside)?;
     btrfs::snapshot(state.path(), aside.root(entry.number).path())?;
     btrfs::snapshot(&source.state(), &aside.state())?;
-    roots::give_back_lent(&aside.root(entry.number))?;
+    let base = session.pool.layout.base(&version);
+    roots::give_back_lent(&aside.root(entry.number), &base)?;
+    roots::drop_random_seed(&aside.root(entry.number))?;
     if let Some(ids) = files::read_if_there(&source.ids())? {
         files::replace(&aside.ids(), &ids)?;
     }

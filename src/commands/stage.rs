@@ -100,7 +100,7 @@ fn stage(
     btrfs::snapshot(point.path(), root.path())?;
     roots::write_fact(&root, RootFact::Entry, &entry.number.to_string())?;
     roots::carry(&dir.root(leaves), &root, &layout.base(&base))?;
-    roots::give_back_lent(&root)?;
+    roots::give_back_lent(&root, &layout.base(&base))?;
     files::sync_file_system(layout.top())?;
     roots::flip(dir, entry.number)?; // the visible moment
     close(session, &mut entry, State::Completed, None)?;
