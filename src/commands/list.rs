@@ -24,13 +24,22 @@ struct Row {
 
 pub fn run(common: &Common, columns: bool) -> Result<Exit> {
     let session = Session::to_read(common)?;
-    let rows = session.profiles()?.into_iter().map(|id| look(&session, id)).collect::<Result<Vec<_>>>()?;
+    let (mut rows, mut exit) = (Vec::new(), Exit::Done);
+    for id in session.profiles()? {
+        match look(&session, id.clone()) {
+            Ok(row) => rows.push(row),
+            Err(error) => {
+                report::note(format_args!("note: profile {id}: {error}"));
+                exit = Exit::Attention;
+            }
+        }
+    }
     match (common.json, columns) {
         (true, _) => report::json(&rows.iter().map(json).collect::<Vec<_>>().into()),
         (_, true) => screen(&rows),
         _ => people(&rows),
     }
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 fn look(session: &Session, id: ProfileId) -> Result<Row> {

@@ -26,9 +26,13 @@ pub fn run(common: &Common) -> Result<Exit> {
     let mut rows = Vec::new();
     let mut list = Vec::new();
     for id in &profiles {
-        let (row, value) = profile_row(&session, id, &mut attention)?;
-        rows.push(row);
-        list.push(value);
+        match profile_row(&session, id, &mut attention) {
+            Ok((row, value)) => {
+                rows.push(row);
+                list.push(value);
+            }
+            Err(error) => attention.push(format!("{id}: {error}")),
+        }
     }
     let why = files::read_line(UNPROTECTED.as_ref()).unwrap_or_default();
     if booted.is_some() && !why.is_empty() {
@@ -115,7 +119,8 @@ fn next_command(session: &Session, profiles: &[ProfileId], booted: bool) -> Resu
         [] => Ok(Some("flipper-profile create ID".into())),
         [first, ..] if !booted => {
             let dir = session.need_profile(first)?;
-            let free = !guard::is_used(&session.pool, &dir.root(crate::system::roots::current(&dir)?))?;
+            let Ok(current) = crate::system::roots::current(&dir) else { return Ok(None) };
+            let free = !guard::is_used(&session.pool, &dir.root(current))?;
             Ok(free.then(|| format!("flipper-profile run {first}")))
         }
         _ => Ok(None),
