@@ -2,7 +2,7 @@
 //! changes something, which closes it first.
 
 use crate::model::error::{Error, Result};
-use crate::model::layout::ProfileDir;
+use crate::model::layout::{ProfileDir, RootDir};
 use crate::model::{Entry, Kind, ProfileId, State};
 use crate::policy::recover::{OpenFacts, Verdict, verdict};
 use crate::system::locks::{self, Lock};
@@ -43,7 +43,8 @@ fn close_what_is_over(session: &Session, owner: Option<&ProfileId>) -> Result<()
         return Ok(());
     }
     let dir = owner.map(|id| session.pool.layout.profile(id)).filter(|dir| dir.path().is_dir());
-    let _lock = match author_lock(session, dir.as_ref())? {
+    let made = owner.map(|id| session.pool.layout.new_profile(id)).filter(|dir| dir.path().is_dir());
+    let _lock = match author_lock(session, dir.as_ref().or(made.as_ref()))? {
         Some(lock) => lock,
         None => return Ok(()),
     };
@@ -188,5 +189,14 @@ fn retire_left_roots(session: &Session, id: &ProfileId) -> Result<()> {
             stage::retire(session, &dir, number)?;
         }
     }
-    Ok(())
+    take_lent_back(session, &dir.root(current))
+}
+
+/// A run that was cut left its link to name servers, which leads nowhere when the profile is booted.
+fn take_lent_back(session: &Session, root: &RootDir) -> Result<()> {
+    if !roots::has_lent(root) || guard::is_used(&session.pool, root)? {
+        return Ok(());
+    }
+    let _claimed = guard::claim(&session.pool, root)?;
+    roots::give_back_lent(root, &session.pool.layout.base(&roots::base_of(root)?))
 }

@@ -100,6 +100,13 @@ pub fn carry(from: &RootDir, to: &RootDir, base_of_to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Is a lent resolv.conf in the upper?
+pub fn has_lent(root: &RootDir) -> bool {
+    let target = fs::read_link(root.upper().join("etc/resolv.conf"));
+    target.is_ok_and(|target| target == Path::new(LENT_RESOLV_CONF))
+        && !has_link(&root.upper(), Path::new("etc"))
+}
+
 fn has_link(tree: &Path, inside: &Path) -> bool {
     let mut ancestors = inside.ancestors().filter(|path| !path.as_os_str().is_empty());
     ancestors.any(|path| {
@@ -120,8 +127,7 @@ fn same_file(source: &Path, meta: &fs::Metadata, target: &Path) -> bool {
 pub fn give_back_lent(root: &RootDir, base: &Path) -> Result<()> {
     let etc = root.upper().join("etc");
     let path = etc.join("resolv.conf");
-    let is_lent = fs::read_link(&path).is_ok_and(|target| target == Path::new(LENT_RESOLV_CONF));
-    if !is_lent || has_link(&root.upper(), Path::new("etc")) {
+    if !has_lent(root) {
         return Ok(());
     }
     files::keeping_times(&etc, || {
