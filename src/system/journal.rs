@@ -186,8 +186,11 @@ impl LockedJournal {
         files::make_dir(&self.journal.layout.entries(entry.profile.as_ref()), 0o700)?;
         let path = self.journal.file(&entry, ".open.json");
         let mut file = create_new(&path)?;
-        file.write_all(&to_json(&entry)).at("write", &path)?;
-        Ok(entry)
+        let written = file.write_all(&to_json(&entry)).at("write", &path);
+        if written.is_err() {
+            files::remove_if_there(&path)?; // a full disk: an empty file would look damaged for ever
+        }
+        written.map(|()| entry)
     }
 
     /// Closes an entry: after this returns it survives a power cut as it is.
