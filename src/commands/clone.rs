@@ -23,6 +23,11 @@ pub fn run(common: &Common, from: &str, new: &str, name: Option<String>, note: S
     if let (Some(number), false) = (from.point, state.path().is_dir()) {
         return Err(Error::PointMissing { number });
     }
+    // What runs in it may go on; a package run in its middle would be cloned half done.
+    let _still = match from.point {
+        Some(_) => None,
+        None => stage::keep_packages_still(&session, &session.facts(&from.profile)?)?,
+    };
     let version = roots::base_of(&state)?;
     let mut entry = create::begin(&session, Kind::Clone, &new, &version, from.point)?;
     let (aside, home) = (session.pool.layout.new_profile(&new), session.pool.layout.profile(&new));
