@@ -65,6 +65,7 @@ fn import(session: &Session, source: &Path, version: &BaseVersion, cleaning: Cle
     let layout = &session.pool.layout;
     let spinner = report::progress("copying the root", 3);
     let root = base::extract(source, layout)?;
+    base::need_real_directories(&root, source)?;
     spinner.inc(1);
     let found = base::to_clean(&root)?;
     if !found.is_empty() && wants_cleaning(session, cleaning, &found)? {

@@ -23,12 +23,18 @@ pub fn run(common: &Common, version: &str) -> Result<Exit> {
     }
     need_unused(&session, &version)?;
     report::confirm(&format!("remove base {version} for good?"), common.yes)?;
+    // A profile may have been made on it while the question stood. From here on none can: create holds
+    // the base shared until its root names it.
+    let _claimed = Lock::of_directory(&layout.base(&version), false)?
+        .ok_or_else(|| Error::BaseInUse { version: version.clone(), by: "a profile being made".into() })?;
+    need_unused(&session, &version)?;
     let mut entry = session.journal.lock()?.begin(Kind::PruneBase, now(), |entry| {
         entry.base = Some(version.clone());
         entry.person = Some(driver::person("/".as_ref()));
     })?;
     files::sync_file_system(layout.top())?;
     let aside = layout.bases().join(format!(".pruned-{version}"));
+    btrfs::delete_if_there(&aside)?; // of a prune that was cut
     fs::rename(layout.base(&version), &aside).at("rename", &aside)?; // the visible moment
     files::sync_parent(&aside)?;
     btrfs::delete(&aside)?;

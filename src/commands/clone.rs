@@ -23,13 +23,20 @@ pub fn run(common: &Common, from: &str, new: &str, name: Option<String>, note: S
     if let (Some(number), false) = (from.point, state.path().is_dir()) {
         return Err(Error::PointMissing { number });
     }
+    // What runs in it may go on; a package run in its middle would be cloned half done.
+    let _still = match from.point {
+        Some(_) => None,
+        None => stage::keep_packages_still(&session, &session.facts(&from.profile)?)?,
+    };
     let version = roots::base_of(&state)?;
     let mut entry = create::begin(&session, Kind::Clone, &new, &version, from.point)?;
     let (aside, home) = (session.pool.layout.new_profile(&new), session.pool.layout.profile(&new));
     let lock = profiles::make_aside(&aside)?;
     btrfs::snapshot(state.path(), aside.root(entry.number).path())?;
     btrfs::snapshot(&source.state(), &aside.state())?;
-    roots::give_back_lent(&aside.root(entry.number))?;
+    let base = session.pool.layout.base(&version);
+    roots::give_back_lent(&aside.root(entry.number), &base)?;
+    roots::drop_random_seed(&aside.root(entry.number))?;
     if let Some(ids) = files::read_if_there(&source.ids())? {
         files::write_unpublished(&aside.ids(), &ids)?;
     }

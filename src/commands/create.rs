@@ -5,6 +5,7 @@ use crate::model::layout::{ProfileDir, RootFact};
 use crate::model::profile::{Origin, Profile};
 use crate::model::{BaseVersion, Entry, EntryNumber, Kind, ProfileId, State};
 use crate::system::journal::to_json;
+use crate::system::locks::Lock;
 use crate::system::{assemble, base, btrfs, driver, files, profiles, roots};
 
 use super::cli::Common;
@@ -22,10 +23,15 @@ pub fn run(
     let session = Session::to_change(common)?;
     session.need_free_id(&id)?;
     let version = chosen_base(&session, on)?;
+    let base = session.pool.layout.base(&version);
+    let _kept =
+        Lock::of_directory(&base, true)?.ok_or_else(|| Error::NoSuchBase { version: version.clone() })?;
+    if !base.is_dir() {
+        return Err(Error::NoSuchBase { version });
+    }
     let mut entry = begin(&session, Kind::Create, &id, &version, None)?;
     let (aside, home) = (session.pool.layout.new_profile(&id), session.pool.layout.profile(&id));
     let lock = profiles::make_aside(&aside)?;
-    let base = session.pool.layout.base(&version);
     btrfs::snapshot(&session.pool.layout.template(), aside.root(entry.number).path())?;
     btrfs::create(&aside.state())?;
     assemble::furnish_state(&base, &aside.state())?;

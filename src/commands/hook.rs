@@ -55,7 +55,14 @@ pub fn main() -> ExitCode {
 /// Runs a step for the booted root. Anywhere else (a chroot, a container, no profile) it does nothing
 /// and says nothing. A failure is told and remembered, and never stops apt here.
 fn guarded(step: fn(&Hook) -> Result<()>, failed: fn(&str)) -> Result<()> {
-    let Ok(Some(booted)) = pool::booted() else { return Ok(()) };
+    let booted = match pool::booted() {
+        Ok(Some(booted)) => booted,
+        Ok(None) => return Ok(()),
+        Err(error) => {
+            failed(&error.to_string());
+            return Ok(());
+        }
+    };
     if std::env::var_os("FLIPPER_SKIP").is_some_and(|value| value == "1") {
         failed(SKIPPED);
         return Ok(());

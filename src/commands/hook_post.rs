@@ -44,7 +44,7 @@ pub fn run(hook: &Hook) -> Result<()> {
 
 /// dpkg never wrote: the status file is the very inode it was, and nothing was to be unpacked or
 /// removed (a reinstall and a preinst that destroys and fails leave the file byte-identical).
-fn nothing_happened(hook: &Hook, entry: &Entry, point: &RootDir) -> Result<bool> {
+pub fn nothing_happened(hook: &Hook, entry: &Entry, point: &RootDir) -> Result<bool> {
     let updates = Path::new("/var/lib/dpkg/updates");
     let before = upper::inode(point, STATUS);
     let now = upper::inode(&root_dir(hook), STATUS);

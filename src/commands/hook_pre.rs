@@ -1,13 +1,14 @@
 //! Before dpkg changes anything: the entry, then the point. What it costs is two commits of the file
 //! system, whatever the size of the profile.
 
+use crate::model::entry::Driver;
 use crate::model::error::Result;
 use crate::model::{Entry, Kind, State};
 use crate::system::journal::LockedJournal;
 use crate::system::{btrfs, driver, files, roots};
 
 use super::hook::{Hook, UNPROTECTED};
-use super::{now, report};
+use super::{hook_post, now, report};
 
 /// Programs whose one transaction is many commits: every post closes the entry, the next pre of the
 /// same living process opens it again.
@@ -69,7 +70,9 @@ fn joined(hook: &Hook, locked: &LockedJournal) -> Result<bool> {
     }
 }
 
-/// Our driver holds dpkg's lock, so no other package run of this root is alive: what is open was cut.
+/// Our driver holds dpkg's lock, so no other package run of this root is alive: what is open was cut, or
+/// refused by a hook after ours (apt-listbugs) before anything changed: then it goes, or plain undo would
+/// take back nothing. A run whose plan may be lost (a power cut) or was never told (dpkg alone) stays.
 fn close_interrupted(hook: &Hook, locked: &LockedJournal) -> Result<()> {
     let open = hook.journal.open_entries(Some(&hook.booted.profile))?;
     let of_this_root = |entry: &&Entry| entry.kind == Kind::Packages && entry.root == Some(hook.booted.root);
@@ -78,9 +81,21 @@ fn close_interrupted(hook: &Hook, locked: &LockedJournal) -> Result<()> {
     }
     for entry in open.iter().filter(of_this_root) {
         let mut entry = entry.clone();
+        let point = hook.pool.layout.profile(&hook.booted.profile).point(entry.number);
+        entry.point &= point.path().is_dir();
+        let told = |driver: &Driver| driver.boot == hook.driver.boot && driver.name != "dpkg";
+        let plan_is_known = entry.driver.as_ref().is_some_and(told);
+        if plan_is_known && entry.point && hook_post::nothing_happened(hook, &entry, &point)? {
+            locked.forget(&entry)?;
+            btrfs::delete(point.path())?;
+            continue;
+        }
         entry.state = State::Interrupted;
         entry.ended = Some(now());
-        entry.outcome = Some("cut off: undo returns to the state before it".into());
+        entry.outcome = Some(match entry.point {
+            true => "cut off: undo returns to the state before it".into(),
+            false => "cut off, and no point was taken before it".into(),
+        });
         locked.close(&entry)?;
     }
     Ok(())

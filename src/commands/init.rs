@@ -15,11 +15,14 @@ use super::cli::{Common, Init};
 use super::report;
 
 const SMALLEST_FLOOR: u64 = 1 << 16;
+/// Burning goes one by one, some 60,000 a second.
+const LARGEST_FLOOR: u64 = 1 << 28;
 
 pub fn run(common: &Common, args: &Init) -> Result<Exit> {
     pool::need_root()?;
-    if args.inode_floor < SMALLEST_FLOOR {
-        return Err(Error::Usage(format!("--inode-floor must be at least {SMALLEST_FLOOR}")));
+    if !(SMALLEST_FLOOR..=LARGEST_FLOOR).contains(&args.inode_floor) {
+        let range = format!("{SMALLEST_FLOOR} to {LARGEST_FLOOR}");
+        return Err(Error::Usage(format!("--inode-floor must be {range}")));
     }
     let device = match (&args.image, &args.target) {
         (Some(image), _) => make_image(image, &args.size)?,

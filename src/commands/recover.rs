@@ -1,46 +1,92 @@
 //! What a cut left open: judged the same way by readers, who only say it, and by every command that
 //! changes something, which closes it first.
 
-use crate::model::error::Result;
-use crate::model::layout::ProfileDir;
+use crate::model::error::{Error, Result};
+use crate::model::layout::{ProfileDir, RootDir};
 use crate::model::{Entry, Kind, ProfileId, State};
 use crate::policy::recover::{OpenFacts, Verdict, verdict};
 use crate::system::locks::{self, Lock};
 use crate::system::{base, btrfs, driver, files, guard, pool, profiles, roots};
 
 use super::session::Session;
-use super::stage;
+use super::{now, report, stage};
 
-/// Closes what is over and removes what is left over.
+/// Closes what is over and removes what is left over. One profile that cannot be judged stops no other:
+/// the next thing somebody needs may be an undo elsewhere.
 pub fn recover(session: &Session) -> Result<()> {
     let mut owners: Vec<Option<ProfileId>> = session.journal.profiles()?.into_iter().map(Some).collect();
     owners.push(None);
     for owner in owners {
-        session.journal.lock()?.tidy(owner.as_ref())?;
-        for mut entry in session.journal.open_entries(owner.as_ref())? {
-            if let Verdict::Close { state, outcome, drop_root } = judge(session, &entry)? {
-                tracing::info!("entry {} closed: {outcome}", entry.number);
-                if drop_root {
-                    drop_unfinished_root(session, &entry)?;
-                }
-                if let (Kind::Import | Kind::PruneBase, Some(version)) = (&entry.kind, &entry.base) {
-                    base::forget_manifest(&session.pool.layout, version)?;
-                }
-                stage::close(session, &mut entry, state, Some(outcome))?;
-            }
-        }
+        let name = owner.as_ref().map_or("the pool", ProfileId::as_str);
+        tell_and_go_on(name, close_what_is_over(session, owner.as_ref()));
     }
-    profiles::remove_leftovers(&session.pool)?;
+    if session.need_outside("removing what is left").is_err() {
+        return Ok(()); // from inside a run other processes are not seen
+    }
+    tell_and_go_on("a leftover", profiles::remove_leftovers(&session.pool));
     if let Ok(_lock) = Lock::take(&session.pool.layout.base_lock(), "the bases") {
-        base::remove_leftovers(&session.pool.layout)?;
+        tell_and_go_on("a leftover", base::remove_leftovers(&session.pool.layout));
     }
     for id in session.profiles()? {
-        // One damaged profile must not keep the others from working; whoever names it is told.
-        if let Err(error) = retire_left_roots(session, &id) {
-            tracing::warn!("{error}");
+        tell_and_go_on(id.as_str(), retire_left_roots(session, &id));
+    }
+    Ok(())
+}
+
+fn tell_and_go_on(what: &str, done: Result<()>) {
+    if let Err(error) = done {
+        report::note(format_args!("note: {what}: {error}"));
+    }
+}
+
+/// Judged and acted on under the lock an author would hold: who looks first and acts later may find the
+/// root it deletes current by then. Somebody else's lock means that somebody is at work: later.
+fn close_what_is_over(session: &Session, owner: Option<&ProfileId>) -> Result<()> {
+    session.journal.lock()?.tidy(owner)?;
+    if session.journal.open_entries(owner)?.is_empty() {
+        return Ok(());
+    }
+    let dir = owner.map(|id| session.pool.layout.profile(id)).filter(|dir| dir.path().is_dir());
+    let made = owner.map(|id| session.pool.layout.new_profile(id)).filter(|dir| dir.path().is_dir());
+    let _lock = match author_lock(session, dir.as_ref().or(made.as_ref()))? {
+        Some(lock) => lock,
+        None => return Ok(()),
+    };
+    for entry in session.journal.open_entries(owner)? {
+        if let Verdict::Close { state, outcome, drop_root } = judge(session, &entry, true)? {
+            if drop_root {
+                drop_unfinished_root(session, &entry)?;
+            }
+            if let (Kind::Import | Kind::PruneBase, Some(version)) = (&entry.kind, &entry.base) {
+                base::forget_manifest(&session.pool.layout, version)?;
+            }
+            close(session, &entry, state, outcome)?;
         }
     }
     Ok(())
+}
+
+/// A hook may have closed it meanwhile: what it wrote is better than what we concluded.
+fn close(session: &Session, judged: &Entry, state: State, outcome: String) -> Result<()> {
+    let locked = session.journal.lock()?;
+    let Some(mut entry) = session.journal.entry(judged.profile.as_ref(), judged.number)? else {
+        return Ok(());
+    };
+    if !entry.is_open() {
+        return Ok(());
+    }
+    tracing::info!("entry {} closed: {outcome}", entry.number);
+    entry.point &= point_exists(session, &entry);
+    (entry.state, entry.outcome, entry.ended) = (state, Some(outcome), Some(now()));
+    locked.close(&entry)?;
+    drop(locked);
+    session.index(&entry);
+    Ok(())
+}
+
+fn point_exists(session: &Session, entry: &Entry) -> bool {
+    let dir = entry.profile.as_ref().map(|id| session.pool.layout.profile(id));
+    dir.is_some_and(|dir| dir.point(entry.number).path().is_dir())
 }
 
 /// The state a person should be told: what recover would make of an open entry.
@@ -48,7 +94,7 @@ pub fn state_of(session: &Session, entry: &Entry) -> Result<(State, Option<Strin
     if !entry.is_open() {
         return Ok((entry.state, entry.outcome.clone()));
     }
-    Ok(match judge(session, entry)? {
+    Ok(match judge(session, entry, false)? {
         Verdict::Leave => (State::Open, None),
         Verdict::Close { state, outcome, .. } => (state, Some(outcome)),
     })
@@ -62,7 +108,7 @@ pub fn settle(session: &Session, entries: &mut [Entry]) -> Result<()> {
     Ok(())
 }
 
-fn judge(session: &Session, entry: &Entry) -> Result<Verdict> {
+fn judge(session: &Session, entry: &Entry, locked: bool) -> Result<Verdict> {
     let layout = &session.pool.layout;
     let dir = entry.profile.as_ref().map(|id| layout.profile(id)).filter(|dir| dir.path().is_dir());
     let root = dir.as_ref().zip(entry.root).map(|(dir, number)| dir.root(number));
@@ -72,6 +118,8 @@ fn judge(session: &Session, entry: &Entry) -> Result<Verdict> {
         _ => false,
     };
     let inside = is_our_root(session, entry)?;
+    // Asked before the pointer is read: what its author has done by now, the pointer shows.
+    let author_gone = locked || author_lock(session, dir.as_ref())?.is_some();
     Ok(verdict(&OpenFacts {
         number: entry.number,
         kind: entry.kind.clone(),
@@ -80,13 +128,13 @@ fn judge(session: &Session, entry: &Entry) -> Result<Verdict> {
         root_in_use,
         made_root_exists: dir.as_ref().is_some_and(|d| d.root(entry.number).path().is_dir()),
         current: dir.as_ref().and_then(|d| roots::current(d).ok()),
-        point_exists: dir.as_ref().is_some_and(|d| d.point(entry.number).path().is_dir()),
+        point_exists: point_exists(session, entry),
         subject_exists: subject_exists(session, entry, dir.as_ref()),
-        author_gone: author_gone(session, dir.as_ref())?,
+        author_gone,
         driver_holds_lock: inside
             && entry.driver.as_ref().is_some_and(driver::is_alive)
             && locks::frontend_holder("/".as_ref())? == entry.driver.as_ref().map(|d| d.pid),
-        inside_with_locks: inside && driver::ancestor_holds_frontend("/".as_ref())?,
+        inside_with_locks: inside && nobody_else_at_work(entry)?,
     }))
 }
 
@@ -106,13 +154,22 @@ fn subject_exists(session: &Session, entry: &Entry, dir: Option<&ProfileDir>) ->
     }
 }
 
-/// A living author holds the profile's lock, or that of the bases. We may hold it ourselves: flock
-/// counts per open file, so asking again from here would say "busy"; the verbs recover first.
-fn author_gone(session: &Session, dir: Option<&ProfileDir>) -> Result<bool> {
+/// No other package run of the root we are in can be alive: an ancestor of ours holds dpkg's lock, or
+/// nobody holds any and the driver is gone too (dpkg runs its first hook before it takes its locks).
+fn nobody_else_at_work(entry: &Entry) -> Result<bool> {
+    if driver::ancestor_holds_frontend("/".as_ref())? {
+        return Ok(true);
+    }
+    let driver_gone = entry.driver.as_ref().is_some_and(driver::is_gone);
+    Ok(driver_gone && locks::dpkg_at_work("/".as_ref())?.is_none())
+}
+
+/// The lock a living author holds: the profile's, or that of the bases. None: somebody has it.
+fn author_lock(session: &Session, dir: Option<&ProfileDir>) -> Result<Option<Lock>> {
     let path = dir.map_or_else(|| session.pool.layout.base_lock(), ProfileDir::lock);
     match Lock::take(&path, "") {
-        Ok(_lock) => Ok(true),
-        Err(crate::model::Error::Busy { .. }) => Ok(false),
+        Ok(lock) => Ok(Some(lock)),
+        Err(Error::Busy { .. }) => Ok(None),
         Err(other) => Err(other),
     }
 }
@@ -139,5 +196,14 @@ fn retire_left_roots(session: &Session, id: &ProfileId) -> Result<()> {
             stage::retire(session, &dir, number)?;
         }
     }
-    Ok(())
+    take_lent_back(session, &dir.root(current))
+}
+
+/// A run that was cut left its link to name servers, which leads nowhere when the profile is booted.
+fn take_lent_back(session: &Session, root: &RootDir) -> Result<()> {
+    if !roots::has_lent(root) || guard::is_used(&session.pool, root)? {
+        return Ok(());
+    }
+    let _claimed = guard::claim(&session.pool, root)?;
+    roots::give_back_lent(root, &session.pool.layout.base(&roots::base_of(root)?))
 }

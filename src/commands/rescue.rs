@@ -46,8 +46,9 @@ fn list(common: &Common, id: Option<&str>) -> Result<Exit> {
 /// "57  before: apt upgrade  (142 packages)"; what the journal lost, the point itself still says.
 fn point_line(session: &Session, id: &ProfileId, number: EntryNumber) -> Result<String> {
     let point = session.need_profile(id)?.point(number);
-    let base = session.pool.layout.base(&roots::base_of(&point)?);
-    let status = upper::read(&point, &base, "var/lib/dpkg/status")?.unwrap_or_default();
+    let base = roots::base_of(&point).map(|base| session.pool.layout.base(&base));
+    let status = base.and_then(|base| upper::read(&point, &base, "var/lib/dpkg/status")).ok().flatten();
+    let status = status.unwrap_or_default(); // what is damaged must not hide the other points
     let packages = crate::dpkg::Status::parse(&status).map(|s| s.packages.len()).unwrap_or(0);
     let entry = session.journal.entry(Some(id), number).ok().flatten();
     let what = entry.map_or("(its entry is lost)".to_owned(), |entry| {

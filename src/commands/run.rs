@@ -39,7 +39,6 @@ pub fn run(common: &Common, id: &str, command: &[OsString], throwaway: bool) -> 
 
 fn in_profile(session: &Session, id: &ProfileId, command: &[OsString]) -> Result<i32> {
     let held = hold_current(session, id)?;
-    note_use(session, &held.dir)?;
     let booted = Booted {
         profile: id.clone(),
         root: held.number,
@@ -70,6 +69,7 @@ fn hold_current(session: &Session, id: &ProfileId) -> Result<Held> {
     let root = dir.root(number);
     let base = roots::base_of(&root)?;
     let lock = guard::claim(&session.pool, &root)?;
+    note_use(session, &dir)?; // under the profile's lock: `set` writes the same file
     Ok(Held { dir, number, root, base, lock })
 }
 

@@ -4,7 +4,7 @@
 //! entry accordingly.
 
 use crate::model::error::{Error, Result};
-use crate::model::layout::{ProfileDir, RootFact};
+use crate::model::layout::{ProfileDir, RootDir, RootFact};
 use crate::model::{Entry, EntryNumber, Kind, State};
 use crate::policy::undo::Plan;
 use crate::system::locks::{self, DpkgLocks};
@@ -50,11 +50,24 @@ pub fn keep_programs(session: &Session, facts: &ProfileFacts) -> Result<()> {
 /// Carries a plan out. The caller holds the profile's lock and has the person's yes.
 pub fn act(session: &Session, facts: &ProfileFacts, plan: &Plan) -> Result<Staged> {
     let _still = keep_packages_still(session, facts)?;
+    need_nothing_new(session, facts)?;
     match plan {
         Plan::Stage { kind, target, leaves, cancels, waits, .. } => {
             stage(session, facts, kind.clone(), *target, *leaves, *cancels, *waits)
         }
         Plan::Cancel { entry, back_to } => cancel(session, facts, *entry, *back_to),
+    }
+}
+
+/// A package run may have begun and ended while the person read the preview: it was not in it.
+fn need_nothing_new(session: &Session, facts: &ProfileFacts) -> Result<()> {
+    let newest = |entries: &[Entry]| entries.last().map(|entry| entry.number);
+    let now = newest(&session.journal.entries(Some(&facts.id))?.entries);
+    match now > newest(&facts.entries) {
+        true => {
+            Err(Error::Busy { what: format!("{}: something happened there since the preview", facts.id) })
+        }
+        false => Ok(()),
     }
 }
 
@@ -70,6 +83,9 @@ fn stage(
     let (dir, layout) = (&facts.dir, &session.pool.layout);
     let point = dir.point(target);
     let base = roots::base_of(&point)?;
+    if !layout.base(&base).is_dir() {
+        return Err(Error::NoSuchBase { version: base });
+    }
     let mut entry = session.journal.lock()?.begin(kind, now(), |entry| {
         entry.profile = Some(facts.id.clone());
         entry.root = Some(leaves);
@@ -84,12 +100,13 @@ fn stage(
     btrfs::snapshot(point.path(), root.path())?;
     roots::write_fact(&root, RootFact::Entry, &entry.number.to_string())?;
     roots::carry(&dir.root(leaves), &root, &layout.base(&base))?;
-    roots::give_back_lent(&root)?;
+    roots::give_back_lent(&root, &layout.base(&base))?;
     files::sync_file_system(layout.top())?;
     roots::flip(dir, entry.number)?; // the visible moment
     close(session, &mut entry, State::Completed, None)?;
     if let Some(waiting) = cancels {
-        drop_waiting(session, facts, waiting)?;
+        cancel_entry(session, facts, waiting)?;
+        drop_if_unused(session, &dir.root(waiting))?;
     }
     if !waits {
         retire(session, dir, leaves)?;
@@ -103,23 +120,28 @@ fn cancel(
     waiting: EntryNumber,
     back_to: EntryNumber,
 ) -> Result<Staged> {
+    let root = facts.dir.root(waiting);
+    let _claimed = guard::claim(&session.pool, &root)?; // refused before anything changed
     roots::flip(&facts.dir, back_to)?; // the visible moment
-    let entry = drop_waiting(session, facts, waiting)?;
+    let entry = cancel_entry(session, facts, waiting)?;
+    btrfs::delete(root.path())?;
     Ok(Staged { entry, waits: false })
 }
 
-/// A root that waited and will never be booted: its entry is cancelled, it goes.
-fn drop_waiting(session: &Session, facts: &ProfileFacts, waiting: EntryNumber) -> Result<Entry> {
-    let mut entry = facts
-        .entries
-        .iter()
-        .find(|entry| entry.number == waiting)
-        .cloned()
-        .ok_or(Error::NoSuchEntry { number: waiting })?;
+/// A root nobody ran, so nothing was written into it. Somebody may look at it: recover removes it later.
+fn drop_if_unused(session: &Session, root: &RootDir) -> Result<()> {
+    match guard::claim(&session.pool, root) {
+        Ok(_claimed) => btrfs::delete(root.path()),
+        Err(Error::InUse { .. }) => Ok(()),
+        Err(other) => Err(other),
+    }
+}
+
+/// The entry of a root that waited and will never be booted.
+fn cancel_entry(session: &Session, facts: &ProfileFacts, waiting: EntryNumber) -> Result<Entry> {
+    let entry = facts.entries.iter().find(|entry| entry.number == waiting).cloned();
+    let mut entry = entry.ok_or(Error::NoSuchEntry { number: waiting })?;
     close(session, &mut entry, State::Cancelled, Some("cancelled before its boot".into()))?;
-    let root = facts.dir.root(waiting);
-    let _claimed = guard::claim(&session.pool, &root)?;
-    btrfs::delete(root.path())?;
     Ok(entry)
 }
 

@@ -119,7 +119,8 @@ fn next_command(session: &Session, profiles: &[ProfileId], booted: bool) -> Resu
         [] => Ok(Some("flipper-profile create ID".into())),
         [first, ..] if !booted => {
             let dir = session.need_profile(first)?;
-            let free = !guard::is_used(&session.pool, &dir.root(crate::system::roots::current(&dir)?))?;
+            let Ok(current) = crate::system::roots::current(&dir) else { return Ok(None) };
+            let free = !guard::is_used(&session.pool, &dir.root(current))?;
             Ok(free.then(|| format!("flipper-profile run {first}")))
         }
         _ => Ok(None),

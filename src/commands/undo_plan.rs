@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::dpkg::{ExtendedStates, Status};
 use crate::model::entry::{Action, Change, count_actions};
-use crate::model::error::{Error, Result};
+use crate::model::error::Result;
 use crate::model::layout::RootDir;
 use crate::model::{Entry, EntryNumber, Kind};
 use crate::policy::outcome;
@@ -72,7 +72,8 @@ struct State {
     root: RootDir,
     base: PathBuf,
     base_name: String,
-    status: Vec<u8>,
+    /// Absent when what is there cannot be read (a FIFO, a directory).
+    status: Option<Vec<u8>>,
     marks: Vec<u8>,
 }
 
@@ -80,14 +81,16 @@ impl State {
     fn read(session: &Session, root: RootDir) -> Result<State> {
         let version = roots::base_of(&root)?;
         let base = session.pool.layout.base(&version);
-        let read = |inside: &str| Ok::<_, Error>(upper::read(&root, &base, inside)?.unwrap_or_default());
-        let (status, marks) = (read("var/lib/dpkg/status")?, read("var/lib/apt/extended_states")?);
+        let read = |inside: &str| upper::read(&root, &base, inside).ok().map(Option::unwrap_or_default);
+        let (status, marks) = (read("var/lib/dpkg/status"), read("var/lib/apt/extended_states"));
+        let marks = marks.unwrap_or_default();
         Ok(State { status, marks, base_name: version.to_string(), root, base })
     }
 }
 
 fn compare(from: &State, to: &State) -> Option<Vec<Change>> {
-    let (before, after) = (Status::parse(&from.status).ok()?, Status::parse(&to.status).ok()?);
+    let (before, after) = (from.status.as_deref()?, to.status.as_deref()?);
+    let (before, after) = (Status::parse(before).ok()?, Status::parse(after).ok()?);
     let marks = ExtendedStates::parse(&to.marks).ok()?;
     Some(outcome::changes(&before, &after, &marks, &[]))
 }
@@ -97,7 +100,8 @@ fn changed_conffiles(now: &State, then: &State) -> Vec<PathBuf> {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
     let mut paths = BTreeSet::new();
-    for status in [&now.status, &then.status].into_iter().filter_map(|s| Status::parse(s).ok()) {
+    let texts = [&now.status, &then.status].into_iter().flatten();
+    for status in texts.filter_map(|s| Status::parse(s).ok()) {
         for package in &status.packages {
             let conffiles = package.conffiles().unwrap_or_default();
             paths.extend(conffiles.iter().map(|c| PathBuf::from(OsStr::from_bytes(c.path))));

@@ -99,8 +99,13 @@ fn last(facts: &Facts<'_>, history: History<'_>) -> Result<EntryNumber> {
         let ended = matches!(e.state, State::Completed | State::Failed | State::Interrupted);
         e.kind.is_change() && ended && (e.point || facts.points.contains(&e.number))
     };
-    let newest = history.line(facts.current).into_iter().find(offered);
+    let open = |e: &&Entry| e.kind.is_change() && e.is_open();
+    let newest = history.line(facts.current).into_iter().find(|e| offered(e) || open(e));
     let entry = newest.ok_or_else(|| Error::NothingToUndo { profile: facts.profile.clone() })?;
+    if entry.is_open() {
+        // Passing over it would take back more than the last change.
+        return Err(Error::Busy { what: format!("entry {}", entry.number) });
+    }
     kept(facts, entry.number)
 }
 

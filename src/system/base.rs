@@ -17,19 +17,34 @@ pub fn extract(source: &Path, layout: &Layout) -> Result<PathBuf> {
     btrfs::create(&incoming)?;
     let mut command = if source.is_dir() {
         let mut cp = Command::new("cp");
-        cp.args(["--archive", "--one-file-system", "--reflink=auto", "--no-target-directory"]);
+        cp.args(["--archive", "--one-file-system", "--reflink=auto", "--no-target-directory", "--"]);
         cp.arg(source).arg(&incoming);
         cp
     } else {
         let mut tar = Command::new("tar");
         tar.args(["--extract", "--numeric-owner", "--preserve-permissions", "--same-owner"]);
-        tar.args(["--xattrs", "--xattrs-include=*", "--acls", "--file"]);
+        // --force-local: a colon in the name would make it a file of another machine.
+        tar.args(["--xattrs", "--xattrs-include=*", "--acls", "--force-local", "--file"]);
         tar.arg(source).arg("--directory").arg(&incoming);
         tar
     };
     run(&mut command)?;
     fs::set_permissions(&incoming, fs::Permissions::from_mode(0o755)).at("set the mode of", &incoming)?;
     Ok(incoming)
+}
+
+/// Refuses a root that has a link where we are about to write or remove: an absolute one would lead
+/// out of the root, to files of this machine.
+pub fn need_real_directories(root: &Path, source: &Path) -> Result<()> {
+    const WRITTEN_BELOW: [&str; 6] = ["etc", "usr", "usr/sbin", "var", "var/lib", "var/lib/dpkg"];
+    let link = WRITTEN_BELOW.iter().find(|dir| !files::is_real_directory(root, Path::new(dir)));
+    match link {
+        None => Ok(()),
+        Some(dir) => {
+            let why = format!("/{dir} is not a directory");
+            Err(Error::NotADebianRoot { path: source.to_path_buf(), why })
+        }
+    }
 }
 
 /// Runs a child to its end; what it says on standard error becomes the reason when it fails.
@@ -56,8 +71,8 @@ pub fn inside(root: &Path, path: &str) -> Option<PathBuf> {
 pub fn to_clean(root: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut below = |dir: &str, wanted: &dyn Fn(&str, &fs::Metadata) -> bool| -> Result<()> {
-        if inside(root, dir).is_none() {
-            return Ok(());
+        if !files::is_real_directory(root, Path::new(dir)) {
+            return Ok(()); // a link would lead out of the root, to files of this machine
         }
         for name in files::names(&root.join(dir))? {
             let inside = Path::new(dir).join(&name);
@@ -79,12 +94,9 @@ pub fn to_clean(root: &Path) -> Result<Vec<PathBuf>> {
     })?;
     below("var/lib/systemd", &|name, _| name == "random-seed")?;
     below("var/lib/dbus", &|name, meta| name == "machine-id" && meta.is_file())?;
-    if inside(root, "var/log").is_some() {
+    below("etc", &|name, meta| name == "machine-id" && (meta.len() > 0 || !meta.is_file()))?;
+    if files::is_real_directory(root, Path::new("var/log")) {
         logs(root, Path::new("var/log"), &mut found)?;
-    }
-    let machine_id = inside(root, "etc").and_then(|etc| etc.join("machine-id").symlink_metadata().ok());
-    if machine_id.is_some_and(|m| m.is_file() && m.len() > 0) {
-        found.push("etc/machine-id".into());
     }
     Ok(found)
 }
@@ -108,7 +120,9 @@ fn logs(root: &Path, dir: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
 pub fn clean(root: &Path, found: &[PathBuf]) -> Result<()> {
     for inside in found {
         let path = root.join(inside);
-        if inside.starts_with("var/log") || inside == Path::new("etc/machine-id") {
+        if path.symlink_metadata().is_ok_and(|m| m.is_file())
+            && (inside.starts_with("var/log") || inside == Path::new("etc/machine-id"))
+        {
             let file = fs::OpenOptions::new().write(true).truncate(true).open(&path);
             file.at("empty", &path)?;
         } else {

@@ -66,6 +66,11 @@ pub fn is_alive(driver: &Driver) -> bool {
     same_boot && look(driver.pid).is_some_and(|p| p.start == driver.start)
 }
 
+/// Has this very process ended? Not being able to see it (another PID namespace of this boot) is a no.
+pub fn is_gone(driver: &Driver) -> bool {
+    driver.boot != boot_id() || (driver.pid_namespace == pid_namespace() && !is_alive(driver))
+}
+
 /// The command line of a process, words joined by blanks.
 pub fn command_line(pid: i32) -> Option<String> {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;

@@ -3,7 +3,7 @@
 
 use std::ffi::{CString, OsStr};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -11,13 +11,24 @@ use std::path::Path;
 
 use crate::model::error::{At, Result};
 
-/// Text of a file that may be missing.
+/// Text of a file that may be missing. Anything but a file is an error at once: in a profile the name
+/// may have become a FIFO, which would be waited for, or a device without an end.
 pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
-    match fs::read(path) {
+    match read_file(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).at("read", path),
     }
+}
+
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a file"));
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// First line of a one-line file, without its newline; empty when the file is missing.
@@ -113,6 +124,16 @@ pub fn names(dir: &Path) -> Result<Vec<std::ffi::OsString>> {
         other => other.at("list", dir)?,
     };
     list.map(|item| item.map(|i| i.file_name()).at("list", dir)).collect()
+}
+
+/// Is `root`/`inside` a directory, with no symbolic link on the way? A link in a tree that is not
+/// ours may be absolute, and then leads to files of this machine.
+pub fn is_real_directory(root: &Path, inside: &Path) -> bool {
+    let mut path = root.to_path_buf();
+    inside.components().all(|part| {
+        path.push(part);
+        fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir())
+    })
 }
 
 /// `st_dev:st_ino`, the identity a booted file names.

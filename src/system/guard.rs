@@ -33,7 +33,7 @@ const LETTING_GO: Duration = Duration::from_secs(2);
 pub fn claim(pool: &Pool, root: &RootDir) -> Result<Lock> {
     let begin = Instant::now();
     loop {
-        match try_claim(pool, root)? {
+        match try_claim(pool, root, false)? {
             Ok(lock) => return Ok(lock),
             Err(user) if user.may_pass && begin.elapsed() < LETTING_GO => sleep(Duration::from_millis(10)),
             Err(user) => return Err(in_use(pool, root, &user.by)),
@@ -41,9 +41,10 @@ pub fn claim(pool: &Pool, root: &RootDir) -> Result<Lock> {
     }
 }
 
-/// Like [`claim`], without keeping it so and without waiting: for readers.
+/// Like [`claim`], without keeping it so and without waiting: for readers. They ask with a shared lock,
+/// so that two who look at the same moment do not take each other for users.
 pub fn is_used(pool: &Pool, root: &RootDir) -> Result<bool> {
-    Ok(try_claim(pool, root)?.is_err())
+    Ok(try_claim(pool, root, true)?.is_err())
 }
 
 struct User {
@@ -52,8 +53,8 @@ struct User {
     may_pass: bool,
 }
 
-fn try_claim(pool: &Pool, root: &RootDir) -> Result<Result<Lock, User>> {
-    let lock = Lock::of_directory(root.path(), false)?;
+fn try_claim(pool: &Pool, root: &RootDir, shared: bool) -> Result<Result<Lock, User>> {
+    let lock = Lock::of_directory(root.path(), shared)?;
     match (lock, user_beside_lock(pool, root)?) {
         (Some(lock), None) => Ok(Ok(lock)),
         (None, None) => Ok(Err(User { by: "a run or a mount holds it".into(), may_pass: true })),

@@ -111,8 +111,8 @@ impl Journal {
     }
 
     pub fn entry(&self, profile: Option<&ProfileId>, number: EntryNumber) -> Result<Option<Entry>> {
-        let open = read_json::<Entry>(&self.open_file(profile, number));
-        match read_json::<Entry>(&self.closed_file(profile, number)) {
+        let open = read_entry(&self.open_file(profile, number), number);
+        match read_entry(&self.closed_file(profile, number), number) {
             Ok(Some(entry)) => Ok(Some(entry)),
             Ok(None) => open.map(|e| e.map(|e| self.with_plan(e))),
             Err(broken) => match open {
@@ -186,8 +186,11 @@ impl LockedJournal {
         files::make_dir(&self.journal.layout.entries(entry.profile.as_ref()), 0o700)?;
         let path = self.journal.file(&entry, ".open.json");
         let mut file = create_new(&path)?;
-        file.write_all(&to_json(&entry)).at("write", &path)?;
-        Ok(entry)
+        let written = file.write_all(&to_json(&entry)).at("write", &path);
+        if written.is_err() {
+            files::remove_if_there(&path)?; // a full disk: an empty file would look damaged for ever
+        }
+        written.map(|()| entry)
     }
 
     /// Closes an entry: after this returns it survives a power cut as it is.
@@ -214,7 +217,8 @@ impl LockedJournal {
     pub fn reopen(&self, entry: &Entry) -> Result<()> {
         let path = self.journal.file(entry, ".open.json");
         files::replace(&path, &to_json(entry))?;
-        files::remove_if_there(&self.journal.file(entry, ".json"))
+        files::remove_if_there(&self.journal.file(entry, ".json"))?;
+        files::sync_parent(&path) // a cut run must not come back as the completed one it was
     }
 
     /// Clears away what a cut left beside entries: the open file of a closed one, and an open file that
@@ -311,6 +315,17 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let Some(bytes) = files::read_if_there(path)? else { return Ok(None) };
     let read = serde_json::from_slice(&bytes);
     read.map(Some).map_err(|e| Error::Damaged { what: path.to_path_buf(), why: e.to_string() })
+}
+
+/// What is under the name of another entry would be ordered, undone and closed as that one.
+fn read_entry(path: &Path, number: EntryNumber) -> Result<Option<Entry>> {
+    match read_json::<Entry>(path)? {
+        Some(entry) if entry.number != number => {
+            let why = format!("it says it is entry {}", entry.number);
+            Err(Error::Damaged { what: path.to_path_buf(), why })
+        }
+        other => Ok(other),
+    }
 }
 
 pub fn to_json(value: &impl Serialize) -> Vec<u8> {

@@ -7,11 +7,16 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use fs2::FileExt;
 use nix::libc;
 
 use crate::model::error::{At, Error, Result};
+
+/// A thousand times as long as anybody holds a lock that is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An flock, released when it is dropped or the process ends.
 #[derive(Debug)]
@@ -21,11 +26,16 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Waits for the lock file; for what is held for milliseconds only.
+    /// Waits for the lock file; for what is held for milliseconds only. Not for ever: a stopped process
+    /// that holds it must not hang every package run.
     pub fn wait(path: &Path) -> Result<Lock> {
-        let file = open_lock_file(path)?;
-        file.lock_exclusive().at("lock", path)?;
-        Ok(Lock { file })
+        let begin = Instant::now();
+        loop {
+            match Lock::take(path, &path.display().to_string()) {
+                Err(Error::Busy { .. }) if begin.elapsed() < PATIENCE => sleep(Duration::from_millis(1)),
+                ended => return ended,
+            }
+        }
     }
 
     /// Takes the lock or says that somebody else is at work on `what`.
@@ -79,7 +89,10 @@ pub fn dpkg(merged: &Path) -> Result<DpkgLocks> {
         let path = merged.join(name);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o640);
-        let file = options.open(&path).at("open", &path)?;
+        let file = match options.open(&path) {
+            Err(error) if cannot_be_locked(&error) => continue,
+            other => other.at("open", &path)?,
+        };
         let mut request = write_lock();
         let done = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &mut request) };
         if done != 0 {
@@ -109,7 +122,7 @@ pub fn dpkg_at_work(merged: &Path) -> Result<Option<i32>> {
 
 fn holder(path: &Path) -> Result<Option<i32>> {
     let file = match OpenOptions::new().read(true).write(true).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if cannot_be_locked(&error) => return Ok(None),
         other => other.at("open", path)?,
     };
     let mut request = write_lock();
@@ -118,6 +131,13 @@ fn holder(path: &Path) -> Result<Option<i32>> {
         return Err(io::Error::last_os_error()).at("ask for the lock of", path);
     }
     Ok((request.l_type != libc::F_UNLCK as libc::c_short).then_some(request.l_pid))
+}
+
+/// A root that lost /var/lib/dpkg, or is read-only, has nothing dpkg could lock or work with; undo is
+/// what brings it back.
+fn cannot_be_locked(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound, ReadOnlyFilesystem};
+    matches!(error.kind(), NotFound | NotADirectory | ReadOnlyFilesystem)
 }
 
 /// The whole file, for writing: what dpkg and apt ask for (`file_lock` in libdpkg).

@@ -82,6 +82,11 @@ pub fn write_into_upper(upper: &Path, base: &Path, inside: &str, bytes: &[u8]) -
 pub fn carry(from: &RootDir, to: &RootDir, base_of_to: &Path) -> Result<()> {
     for inside in CARRIED {
         let (source, target) = (from.upper().join(inside), to.upper().join(inside));
+        // A link above it may be absolute, and then leads to the files of this machine.
+        let above = Path::new(inside).parent().unwrap_or(Path::new(""));
+        if has_link(&from.upper(), above) || has_link(&to.upper(), above) {
+            continue;
+        }
         let meta = match source.symlink_metadata() {
             // Not even its directory is one any more: what is broken is not handed on.
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => continue,
@@ -109,6 +114,21 @@ pub fn carry(from: &RootDir, to: &RootDir, base_of_to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Is a lent resolv.conf in the upper?
+pub fn has_lent(root: &RootDir) -> bool {
+    let target = fs::read_link(root.upper().join("etc/resolv.conf"));
+    target.is_ok_and(|target| target == Path::new(LENT_RESOLV_CONF))
+        && !has_link(&root.upper(), Path::new("etc"))
+}
+
+fn has_link(tree: &Path, inside: &Path) -> bool {
+    let mut ancestors = inside.ancestors().filter(|path| !path.as_os_str().is_empty());
+    ancestors.any(|path| {
+        let path = tree.join(path);
+        path.symlink_metadata().is_ok_and(|meta| meta.is_symlink())
+    })
+}
+
 /// The snapshot shares the file: same content and attributes, as far as the inode tells.
 fn same_file(source: &Path, meta: &fs::Metadata, target: &Path) -> bool {
     let stamp = |m: &fs::Metadata| (m.mode(), m.uid(), m.gid(), m.rdev(), m.len(), m.mtime(), m.mtime_nsec());
@@ -116,14 +136,29 @@ fn same_file(source: &Path, meta: &fs::Metadata, target: &Path) -> bool {
     stamp(meta) == stamp(&there) && (!meta.is_file() || fs::read(source).ok() == fs::read(target).ok())
 }
 
-/// Takes the resolv.conf a run lent out of a root that was staged from a point taken in that run.
-pub fn give_back_lent(root: &RootDir) -> Result<()> {
+/// Takes the resolv.conf a run lent out of a root that was staged from a point taken in that run. Where
+/// the base has one, the profile had removed it (else nothing would have been lent): it stays removed.
+pub fn give_back_lent(root: &RootDir, base: &Path) -> Result<()> {
     let etc = root.upper().join("etc");
     let path = etc.join("resolv.conf");
-    if fs::read_link(&path).is_ok_and(|target| target == Path::new(LENT_RESOLV_CONF)) {
-        files::keeping_times(&etc, || files::remove_if_there(&path))?;
+    if !has_lent(root) {
+        return Ok(());
     }
-    Ok(())
+    files::keeping_times(&etc, || {
+        files::remove_if_there(&path)?;
+        match base.join("etc/resolv.conf").symlink_metadata() {
+            Ok(_) => make_whiteout(&path),
+            Err(_) => Ok(()),
+        }
+    })
+}
+
+/// A clone must not begin with the seed its source begins with; the first boot makes another.
+pub fn drop_random_seed(root: &RootDir) -> Result<()> {
+    let seed = Path::new("var/lib/systemd/random-seed");
+    let path = root.upper().join(seed);
+    let is_file = !has_link(&root.upper(), seed) && path.is_file(); // a whiteout goes on hiding the base's
+    if is_file { files::remove_tree(&path) } else { Ok(()) }
 }
 
 /// Makes the directories above `inside` in an upper, each with the attributes of the first pattern

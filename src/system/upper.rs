@@ -20,7 +20,7 @@ pub fn find(root: &RootDir, base: &Path, inside: &Path) -> Option<PathBuf> {
         path.push(name);
         let here = upper.join(&path);
         let Ok(meta) = here.symlink_metadata() else {
-            let below = base.join(inside);
+            let below = base.join(plain(inside));
             let there = !base_hidden && below.symlink_metadata().is_ok();
             return there.then_some(below);
         };
@@ -29,7 +29,12 @@ pub fn find(root: &RootDir, base: &Path, inside: &Path) -> Option<PathBuf> {
         }
         base_hidden |= meta.is_dir() && is_opaque(&here);
     }
-    Some(upper.join(inside))
+    Some(upper.join(path))
+}
+
+/// Without `..`: a path of a package database must not lead out of the root.
+fn plain(inside: &Path) -> PathBuf {
+    inside.components().filter(|part| matches!(part, Component::Normal(_))).collect()
 }
 
 /// The bytes of a merged file; None when it is not there.
@@ -65,7 +70,7 @@ fn same_stamp(a: &Path, b: &Path) -> bool {
 }
 
 fn same_bytes(a: &Path, b: &Path) -> bool {
-    matches!((std::fs::read(a), std::fs::read(b)), (Ok(a), Ok(b)) if a == b)
+    matches!((files::read_if_there(a), files::read_if_there(b)), (Ok(Some(a)), Ok(Some(b))) if a == b)
 }
 
 fn is_opaque(dir: &Path) -> bool {

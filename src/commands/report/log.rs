@@ -213,11 +213,12 @@ fn fit(text: &str, room: usize) -> String {
 /// Control characters, and those that turn the writing direction, become `?`: what stands in a
 /// journal came from command lines and package files, and must not steer a terminal.
 fn safe(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     text.chars().map(|c| if steers(c) { '?' } else { c }).collect()
+}
+
+pub fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

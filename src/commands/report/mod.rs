@@ -13,7 +13,14 @@ pub mod log;
 
 /// One line of a result.
 pub fn line(text: impl Display) {
-    let _ = writeln!(std::io::stdout(), "{text}");
+    let _ = writeln!(std::io::stdout(), "{}", safe(text));
+}
+
+/// Command lines, comments and file names come from outside and must not steer a terminal. Newlines
+/// stay: some of what is printed has several lines.
+fn safe(text: impl Display) -> String {
+    let steers = |c: char| c != '\n' && log::steers(c);
+    text.to_string().chars().map(|c| if steers(c) { '?' } else { c }).collect()
 }
 
 /// A whole text that ends with its own newline.
@@ -23,7 +30,7 @@ pub fn text(text: impl Display) {
 
 /// Something worth saying that is not the result.
 pub fn note(text: impl Display) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", safe(text));
 }
 
 pub fn json(value: &serde_json::Value) {

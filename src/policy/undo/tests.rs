@@ -68,7 +68,7 @@ fn plans() {
         ("1 create", "1", "last", "nothing to undo in profile lab"),
         ("1 create", "1", "1", "the point before entry 1 is not kept any more"),
         // what plain undo offers
-        ("1 create, 2 set @1, 3 apt @1 open", "1", "last", "undo 2, leaves 1 in use: -3 -2"),
+        ("1 create, 2 set @1, 3 apt @1 open", "1", "last", "another program is working on entry 3"),
         ("1 create, 2 set @1, 3 apt @1 open", "1", "3", "another program is working on entry 3"),
         ("1 create, 2 apt @1, 3 apt @1 failed", "1", "last", "undo 3, leaves 1 in use: -3"),
         ("1 create, 2 apt @1, 3 apt @1 bare", "1", "last", "undo 2, leaves 1 in use: -3 -2"),
