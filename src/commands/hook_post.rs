@@ -12,7 +12,7 @@ use crate::system::index::Index;
 use crate::system::{btrfs, files, upper};
 
 use super::hook::Hook;
-use super::hook_packages::apply;
+use super::hook_packages::{apply, wait_for_look_up};
 use super::hook_pre::root_dir;
 use super::{now, report};
 
@@ -26,6 +26,9 @@ pub fn run(hook: &Hook) -> Result<()> {
     }
     look(hook, &mut entry, &point)?;
     entry.ended = Some(now());
+    if let Err(error) = wait_for_look_up(&hook.booted) {
+        tracing::warn!("{error}");
+    }
     let locked = hook.journal.lock()?;
     let archives = hook.journal.archives(Some(&hook.booted.profile), entry.number);
     apply(&mut entry, &archives);

@@ -7,6 +7,8 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use fs2::FileExt;
 use nix::libc;
@@ -47,6 +49,23 @@ impl Lock {
             Err(error) if is_contended(&error) => Ok(None),
             Err(error) => Err(error).at("lock", dir),
         }
+    }
+
+    /// A shared lock to give to a child as its standard input: held while the child lives.
+    pub fn for_child(path: &Path) -> Result<Stdio> {
+        let file = open_lock_file(path)?;
+        FileExt::lock_shared(&file).at("lock", path)?;
+        Ok(Stdio::from(file))
+    }
+
+    /// Waits until no such child is left, but not for long.
+    pub fn wait_for_children(path: &Path, at_most: Duration) -> Result<()> {
+        let file = open_lock_file(path)?;
+        let end = Instant::now() + at_most;
+        while file.try_lock_exclusive().is_err() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
     }
 
     /// Keeps the lock for as long as this process lives.
