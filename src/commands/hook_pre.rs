@@ -3,11 +3,12 @@
 
 use crate::model::error::Result;
 use crate::model::{Entry, Kind, State};
+use crate::policy::recover::{Verdict, unfinished};
 use crate::system::journal::LockedJournal;
 use crate::system::{btrfs, driver, files, roots};
 
 use super::hook::{Hook, UNPROTECTED};
-use super::{now, report};
+use super::{now, recover, report};
 
 /// Programs whose one transaction is many commits: every post closes the entry, the next pre of the
 /// same living process opens it again.
@@ -76,12 +77,15 @@ fn close_interrupted(hook: &Hook, locked: &LockedJournal) -> Result<()> {
     if open.iter().find(of_this_root).is_none() || !driver::ancestor_holds_frontend("/".as_ref())? {
         return Ok(());
     }
-    for entry in open.iter().filter(of_this_root) {
-        let mut entry = entry.clone();
-        entry.state = State::Interrupted;
-        entry.ended = Some(now());
-        entry.outcome = Some("cut off: undo returns to the state before it".into());
-        locked.close(&entry)?;
+    for mut entry in open.into_iter().filter(|entry| of_this_root(&entry)) {
+        let point = hook.pool.layout.profile(&hook.booted.profile).point(entry.number);
+        let there = point.path().is_dir();
+        let never_wrote = there && recover::dpkg_never_wrote(&root_dir(hook), &point)?;
+        if let Verdict::Close { state, outcome, .. } = unfinished(never_wrote, there) {
+            (entry.state, entry.outcome) = (state, Some(outcome));
+            entry.ended = Some(now());
+            locked.close(&entry)?;
+        }
     }
     Ok(())
 }
