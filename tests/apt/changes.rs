@@ -154,7 +154,10 @@ fn odd_file_names() {
 
 #[test]
 fn alternatives() {
-    installing("alternative", &[("etc/alternatives/alt", "/usr/bin/alt-two"), ("usr/bin/alt", "/etc/alternatives/alt")]);
+    installing(
+        "alternative",
+        &[("etc/alternatives/alt", "/usr/bin/alt-two"), ("usr/bin/alt", "/etc/alternatives/alt")],
+    );
 }
 
 #[test]

@@ -38,20 +38,48 @@ fn a_postinst_fails() {
     assert_eq!(changes(&entry)[0], "install bad-post - 1");
     assert_eq!(entry["changes"][0]["stuck"], "half-configured");
     let log = lab.log();
-    assert!(log.contains("failed: 2 of 3 packages reached their state; bad-post is half-configured"), "{log}");
+    assert!(
+        log.contains("failed: 2 of 3 packages reached their state; bad-post is half-configured"),
+        "{log}"
+    );
 }
 
-/// dpkg's status says nothing of what a preinst destroyed.
 #[test]
 fn a_preinst_destroys_and_fails() {
     let lab = Pool::trixie().lab("destroyer");
-    let before = lab.tree();
     let entry = fails(&lab, "apt-get -qq install destroyer", 100);
     assert_eq!(entry["outcome"], "destroyer was not installed");
     assert_eq!(planned(&entry), ["install destroyer - 1"]);
+    assert!(!lab.tree().has("etc/important/letter"), "this case is no case");
+}
+
+/// dpkg's status says nothing of it: the file is the same, byte for byte.
+#[test]
+fn a_preinst_destroys_and_leaves_the_status_as_it_was() {
+    let lab = Pool::trixie().lab("ruin");
+    lab.run("apt-get -qq install ruin").ok();
+    let before = lab.tree();
+    lab.run("apt-get -qq install --reinstall ruin").exits(100);
     let after = lab.tree();
-    assert!(!after.has("etc/important/letter"));
+    assert!(!after.has("etc/important/letter"), "this case is no case");
     assert_eq!(before.what("var/lib/dpkg/status"), after.what("var/lib/dpkg/status"), "this case is no case");
+    assert_eq!(planned(&lab.newest()), ["reinstall ruin 1 1"]);
+    lab.back_and_forth(&before);
+}
+
+/// A hook after ours refuses the run (apt-listbugs): no Post-Invoke, and nothing to take back.
+#[test]
+fn another_hook_refuses() {
+    let lab = Pool::trixie().lab("refused");
+    lab.run("apt-get -qq install conf=1").ok();
+    let refuse = "apt-get -qq -o DPkg::Pre-Install-Pkgs::=false install plain";
+    lab.run(&format!("{refuse}; test $? = 100")).ok().silent();
+    assert_eq!(lab.newest()["state"], "cancelled", "{:#}", lab.newest());
+    lab.undo(&["--dry-run"]).ok().says("takes back 1 installation");
+    // The next run closes it.
+    lab.run(&format!("{refuse}; apt-get -qq install plain")).ok().silent();
+    let states: Vec<_> = lab.entries().iter().map(|e| e["state"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(states, ["completed", "cancelled", "cancelled", "completed"]);
 }
 
 #[test]
@@ -82,12 +110,14 @@ fn nothing_leaves_nothing() {
     nothing(&lab, "apt-get -qq install there-is-no-such-package", 100);
     nothing(&lab, "apt-get -qq -o Debug::pkgDPkgPM=1 install conf >/dev/null", 0);
     nothing(&lab, "apt-mark -qq hold plain; dpkg --get-selections >/dev/null; dpkg -l >/dev/null", 0);
-    nothing(&lab, "dpkg --configure -a", 0);
     nothing(&lab, "dpkg -i /home/apt/flat/there-is-none.deb 2>/dev/null", 2);
     nothing(&lab, "apt-get -qq clean", 0);
+    // Here dpkg wrote its status anew, and might have run triggers: nobody can know that it was nothing.
+    lab.run("dpkg --configure -a").ok().silent();
+    assert_eq!((lab.entries().len(), changes(&lab.newest())), (2, vec![]));
     // The same lab can have entries: the look above is a look.
     lab.run("apt-get -qq install conf").ok().silent();
-    assert_eq!(lab.entries().len(), 2);
+    assert_eq!(lab.entries().len(), 3);
 }
 
 /// Two commits of one program are two entries, unless the program is known for many.
@@ -167,7 +197,9 @@ fn success_is_silent() {
     let with = Pool::trixie().lab("silent-with");
     let without = Pool::trixie().lab("silent-without");
     without.run("mv /usr/libexec/flipper-profiles/flipper-hook /root/").ok();
-    for script in ["apt-get -q -y install plain", "apt-get -q -y purge plain", "dpkg -i /home/apt/flat/conf_1_all.deb"] {
+    for script in
+        ["apt-get -q -y install plain", "apt-get -q -y purge plain", "dpkg -i /home/apt/flat/conf_1_all.deb"]
+    {
         let (a, b) = (with.run(script).ok(), without.run(script).ok());
         assert_eq!(a.err, b.err, "{script}");
         assert!(!a.out.contains("flipper"), "{}", a.out);

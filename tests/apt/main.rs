@@ -5,8 +5,14 @@
 //! Needs root. The first run fetches a Debian root and what our package depends on; after that no
 //! network is used.
 
+mod bookworm;
 mod changes;
+mod cut;
 mod endings;
+mod fields;
+mod foreign;
+mod refusing;
 mod repo;
 mod rig;
 mod tree;
+mod undoing;

@@ -94,6 +94,11 @@ const FLAT: &[Package] = &[
     },
     Package { name: "bad-post", files: &[("usr/share/bad-post/a", 0o644, "a")], scripts: &[("postinst", "echo broken >&2; exit 1")], ..NOTHING },
     Package { name: "destroyer", scripts: &[("preinst", "rm -rf /etc/important; exit 1")], ..NOTHING },
+    Package {
+        name: "ruin",
+        scripts: &[("preinst", "test \"$1\" = upgrade || exit 0; rm -rf /etc/important; exit 1")],
+        ..NOTHING
+    },
     Package { name: "stays", scripts: &[("prerm", "rm -rf /etc/important; exit 1")], ..NOTHING },
     Package { name: "clash", files: &[("usr/share/plain/a", 0o644, "mine"), ("usr/share/clash/first", 0o644, "f")], ..NOTHING },
     Package {
