@@ -54,7 +54,7 @@ fn in_profile(session: &Session, id: &ProfileId, command: &[OsString]) -> Result
     let Held { dir, number, lock, .. } = held;
     drop(lock);
     // Was it left by an undo? Then nobody needs it any more.
-    let _still_ours = Lock::take(&dir.lock(), "the profile");
+    let _still_ours = Lock::take_soon(&dir.lock(), "the profile");
     if _still_ours.is_ok() && roots::current(&dir)? != number {
         stage::retire(session, &dir, number)?;
     }

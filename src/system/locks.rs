@@ -40,6 +40,20 @@ impl Lock {
         }
     }
 
+    /// Like [`Lock::take`], but past those who have it for a moment: every command that changes
+    /// something asks for the locks of all profiles first, to see what a cut left.
+    pub fn take_soon(path: &Path, what: &str) -> Result<Lock> {
+        let end = Instant::now() + Duration::from_secs(1);
+        loop {
+            match Lock::take(path, what) {
+                Err(Error::Busy { .. }) if Instant::now() < end => {
+                    std::thread::sleep(Duration::from_millis(5))
+                }
+                other => return other,
+            }
+        }
+    }
+
     /// The lock of a root or a point is on its subvolume directory itself. None: somebody holds it.
     pub fn of_directory(dir: &Path, shared: bool) -> Result<Option<Lock>> {
         let file = File::open(dir).at("open", dir)?;
