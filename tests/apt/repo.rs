@@ -139,6 +139,9 @@ const SECURITY: &[Package] = &[Package {
     ..NOTHING
 }];
 
+/// In no list: a file somebody downloaded.
+const NOWHERE: &[Package] = &[Package { name: "nowhere", ..NOTHING }];
+
 const LISTS: &str =
     "deb [trusted=yes] file:/home/apt/flat ./\ndeb [trusted=yes] file:/home/apt/secure x-security main\n";
 
@@ -149,6 +152,7 @@ pub fn archive() -> Vec<u8> {
     let architecture = command(&["dpkg", "--print-architecture"], &[], b"").ok().out;
     let flat = top.join("flat");
     write(&flat.join("Packages"), packages(&flat, "./", FLAT).as_bytes());
+    packages(&top, "", NOWHERE);
     let secure = top.join("secure");
     let index = format!("dists/x-security/main/binary-{}/Packages", architecture.trim());
     let list = packages(&secure, "pool/", SECURITY);

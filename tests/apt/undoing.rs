@@ -154,11 +154,11 @@ fn while_somebody_holds_a_lock_of_dpkg() {
     lab.run("apt-get -qq install plain").ok();
     for lock in ["lock-frontend", "lock"] {
         let perl = format!(
-            "use Fcntl; open F, \"+>>\", \"/var/lib/dpkg/{lock}\"; fcntl(F, F_SETLK, pack(\"ssqqlx4\", F_WRLCK, 0, 0, 0, 0)) or die; print \"$$\\n\"; close STDOUT; sleep 60"
+            "use Fcntl; open F, \"+>>\", \"/var/lib/dpkg/{lock}\"; my $l = pack(\"ssx4qqlx4\", F_WRLCK, 0, 0, 0, 0); fcntl(F, F_SETLK, $l) or die; print \"$$\\n\"; close STDOUT; sleep 60"
         );
         let script = format!(
-            "perl -e '$|=1; {perl}' > /tmp/pid & until test -s /tmp/pid; do sleep 0.05; done
-             flipper-undo --yes; echo \"exit $?\"; echo \"holder $(cat /tmp/pid)\""
+            "set -e; perl -e '$|=1; {perl}' > /tmp/pid & until test -s /tmp/pid; do sleep 0.05; kill -0 $!; done
+             flipper-undo --yes || echo \"exit $?\"; echo \"holder $(cat /tmp/pid)\""
         );
         let done = lab.run(&script).ok();
         assert!(done.out.contains("exit 2"), "{lock}: {done:?}");
