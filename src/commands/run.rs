@@ -14,7 +14,7 @@ use crate::system::{btrfs, guard, profiles, roots, sandbox};
 
 use super::cli::Common;
 use super::session::Session;
-use super::{now, stage};
+use super::{now, report, stage};
 
 /// A root that is ours for the run.
 struct Held {
@@ -39,7 +39,9 @@ pub fn run(common: &Common, id: &str, command: &[OsString], throwaway: bool) -> 
 
 fn in_profile(session: &Session, id: &ProfileId, command: &[OsString]) -> Result<i32> {
     let held = hold_current(session, id)?;
-    note_use(session, &held.dir)?;
+    if let Err(error) = note_use(session, &held.dir) {
+        report::note(format_args!("note: {error}")); // a full disk: this run may be the way out
+    }
     let booted = Booted {
         profile: id.clone(),
         root: held.number,
