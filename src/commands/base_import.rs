@@ -37,7 +37,7 @@ pub fn run(common: &Common, source: &Path, version: &str, cleaning: Cleaning) ->
     fs::metadata(source).at("look at", source)?;
     let session = Session::to_change(common)?;
     let layout = &session.pool.layout;
-    let _lock = Lock::take(&layout.base_lock(), "the bases")?;
+    let _lock = Lock::take_soon(&layout.base_lock(), "the bases")?;
     if layout.base(&version).exists() {
         return Err(Error::BaseExists { version });
     }

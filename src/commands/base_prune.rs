@@ -17,7 +17,7 @@ pub fn run(common: &Common, version: &str) -> Result<Exit> {
     let session = Session::to_change(common)?;
     session.need_outside("removing a base")?;
     let layout = &session.pool.layout;
-    let _lock = Lock::take(&layout.base_lock(), "the bases")?;
+    let _lock = Lock::take_soon(&layout.base_lock(), "the bases")?;
     if !btrfs::is_subvolume(&layout.base(&version)) {
         return Err(Error::NoSuchBase { version });
     }

@@ -14,7 +14,7 @@ pub fn run(common: &Common, id: Option<&str>) -> Result<Exit> {
     let id: ProfileId = id.parse()?;
     let session = Session::to_change(common)?;
     session.need_profile(&id)?;
-    let _lock = Lock::take(&session.pool.layout.base_lock(), "the pool")?;
+    let _lock = Lock::take_soon(&session.pool.layout.base_lock(), "the pool")?;
     let mut entry = session.journal.lock()?.begin(Kind::Default, now(), |entry| {
         entry.person = Some(driver::person("/".as_ref()));
         entry.outcome = Some(format!("the default is {id}"));

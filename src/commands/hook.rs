@@ -1,6 +1,6 @@
 //! flipper-hook: what apt and dpkg call around every package run. The rule above all others: a run
-//! that cannot be protected goes on, and says so in one line; only `strict` refuses it, and only at
-//! `packages`, where apt can still stop and we know what it is about to do.
+//! that cannot be protected goes on, and says so in one line; only `strict` refuses it, at `packages`,
+//! where apt can still stop and we know what it is about to do, or at `dpkg-pre`.
 //!
 //! `pre`, `packages`, `post` are apt's three hooks of a commit; `dpkg-pre`, `dpkg-post` dpkg's own,
 //! for a plain `dpkg -i`; `archives` is ours, started beside dpkg.
@@ -37,7 +37,8 @@ pub fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
     let verb = words.first().and_then(|w| w.to_str()).unwrap_or_default();
     let ended = match (verb, words.get(1)) {
-        ("pre" | "dpkg-pre", None) => guarded(hook_pre::run, unprotected),
+        ("pre", None) => guarded(hook_pre::run, unprotected),
+        ("dpkg-pre", None) => guarded(hook_pre::run, unprotected).and_then(|()| refuse_dpkg_if_strict()),
         ("packages", None) => packages(),
         ("post" | "dpkg-post", None) => guarded(hook_post::run, not_closed),
         ("archives", Some(number)) => hook_packages::archives(number),
@@ -79,7 +80,7 @@ fn packages() -> Result<()> {
     let Ok(Some(booted)) = pool::booted() else { return Ok(()) };
     let why = files::read_line(Path::new(UNPROTECTED)).unwrap_or_default();
     if !why.is_empty() {
-        return refuse_if_strict(&why, &stream);
+        return refuse_if_strict(&why, stream.only_frees_space() || stream.removes_us());
     }
     match open(booted).and_then(|hook| hook_packages::run(&hook, &stream)) {
         Ok(()) => Ok(()),
@@ -101,8 +102,9 @@ fn open(booted: Booted) -> Result<Hook> {
 
 const SKIPPED: &str = "FLIPPER_SKIP=1 was asked for";
 
+/// What was said before the run is not said again after it.
 fn not_closed(why: &str) {
-    if why != SKIPPED {
+    if why != SKIPPED && files::read_line(Path::new(UNPROTECTED)).unwrap_or_default().is_empty() {
         report::note(format_args!("flipper-profiles: the entry of this run could not be closed: {why}"));
     }
 }
@@ -113,14 +115,23 @@ fn unprotected(why: &str) {
     let _ = std::fs::write(UNPROTECTED, format!("{why}\n"));
 }
 
-fn refuse_if_strict(why: &str, stream: &hook_packages::Stream) -> Result<()> {
+/// A plain dpkg has no list of actions: what it removes is told by its words.
+fn refuse_dpkg_if_strict() -> Result<()> {
+    let Ok(Some(_)) = pool::booted() else { return Ok(()) };
+    let why = files::read_line(Path::new(UNPROTECTED)).unwrap_or_default();
+    let dpkg = driver::of_this_hook("/".as_ref())?.and_then(|d| driver::command_line(d.pid));
+    let removes = |line: String| line.split(' ').any(|w| ["-r", "-P", "--remove", "--purge"].contains(&w));
+    if why.is_empty() { Ok(()) } else { refuse_if_strict(&why, dpkg.is_some_and(removes)) }
+}
+
+fn refuse_if_strict(why: &str, allowed: bool) -> Result<()> {
     let text = files::read_if_there(Path::new(SETTINGS))?.unwrap_or_default();
     let settings = KeyValues::parse(&String::from_utf8_lossy(&text));
     let strict = settings.get("strict").is_some_and(|value| value == "yes");
-    if !strict || why == SKIPPED || stream.only_frees_space() || stream.removes_us() {
+    if !strict || allowed || why == SKIPPED {
         return Ok(());
     }
-    Err(Error::Busy { what: format!("this run would not be protected ({why}), and strict=yes is set") })
+    Err(Error::Unprotected { why: why.to_owned() })
 }
 
 impl Hook {

@@ -4,15 +4,18 @@
 use std::ffi::OsStr;
 use std::io::Read;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::dpkg::hook_stream::{self, HookStream};
 use crate::dpkg::package_list;
+use crate::model::booted::{Booted, Mode};
 use crate::model::entry::{Action, Planned};
 use crate::model::error::{At, Error, Result};
 use crate::model::{Entry, EntryNumber};
 use crate::policy::outcome;
 use crate::system::index::Index;
 use crate::system::journal::{Archives, Journal, PlanFile};
+use crate::system::locks::Lock;
 use crate::system::pool::{self, Pool};
 use crate::system::{archives, programs};
 
@@ -87,13 +90,25 @@ fn together(entry: &Entry, planned: &[Planned]) -> Vec<Planned> {
     all
 }
 
+/// Held by the process that looks archives up, as its standard input.
+const LOOKING_UP: &str = "/run/flipper/looking-up";
+
+/// A run ends everything in it, a look-up that is not done yet too: then post waits, but not for long.
+/// On a booted machine the look-up adds to the closed entry.
+pub fn wait_for_look_up(booted: &Booted) -> Result<()> {
+    match booted.mode {
+        Mode::Run => Lock::wait_for_children(LOOKING_UP.as_ref(), Duration::from_millis(300)),
+        Mode::Boot => Ok(()),
+    }
+}
+
 /// Starts `flipper-hook archives N` and lets go of it. What it must leave behind it leaves itself
 /// ([`leave_apt`]): done here, between fork and exec, apt would wait for a process of lowest priority.
 fn look_up_beside_dpkg(number: EntryNumber) -> Result<()> {
     let program = std::env::current_exe().at("look at", "/proc/self/exe")?;
     let mut command = Command::new(&program);
     command.arg("archives").arg(number.to_string()).env_clear();
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.stdin(Lock::for_child(LOOKING_UP.as_ref())?).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().at("run", &program).map(drop)
 }
 

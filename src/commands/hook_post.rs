@@ -12,20 +12,23 @@ use crate::system::index::Index;
 use crate::system::{btrfs, files, upper};
 
 use super::hook::Hook;
-use super::hook_packages::apply;
+use super::hook_packages::{apply, wait_for_look_up};
 use super::hook_pre::root_dir;
-use super::{now, report};
+use super::{now, recover, report};
 
 const STATUS: &str = "var/lib/dpkg/status";
 
 pub fn run(hook: &Hook) -> Result<()> {
     let Some(mut entry) = hook.open_entry()? else { return Ok(()) };
     let point = hook.pool.layout.profile(&hook.booted.profile).point(entry.number);
-    if entry.point && nothing_happened(hook, &entry, &point)? {
+    if entry.point && recover::dpkg_never_wrote(&root_dir(hook), &point)? {
         return forget(hook, &entry, &point);
     }
     look(hook, &mut entry, &point)?;
     entry.ended = Some(now());
+    if let Err(error) = wait_for_look_up(&hook.booted) {
+        tracing::warn!("{error}");
+    }
     let locked = hook.journal.lock()?;
     let archives = hook.journal.archives(Some(&hook.booted.profile), entry.number);
     apply(&mut entry, &archives);
@@ -40,15 +43,6 @@ pub fn run(hook: &Hook) -> Result<()> {
         ));
     }
     Ok(())
-}
-
-/// dpkg never wrote: the status file is the very inode it was, and nothing was to be unpacked or
-/// removed (a reinstall and a preinst that destroys and fails leave the file byte-identical).
-pub fn nothing_happened(hook: &Hook, entry: &Entry, point: &RootDir) -> Result<bool> {
-    let updates = Path::new("/var/lib/dpkg/updates");
-    let before = upper::inode(point, STATUS);
-    let now = upper::inode(&root_dir(hook), STATUS);
-    Ok(outcome::never_wrote(before, now, files::names(updates)?.is_empty(), &entry.planned))
 }
 
 fn forget(hook: &Hook, entry: &Entry, point: &RootDir) -> Result<()> {

@@ -1,14 +1,14 @@
 //! Before dpkg changes anything: the entry, then the point. What it costs is two commits of the file
 //! system, whatever the size of the profile.
 
-use crate::model::entry::Driver;
 use crate::model::error::Result;
 use crate::model::{Entry, Kind, State};
+use crate::policy::recover::{Verdict, unfinished};
 use crate::system::journal::LockedJournal;
 use crate::system::{btrfs, driver, files, roots};
 
 use super::hook::{Hook, UNPROTECTED};
-use super::{hook_post, now, report};
+use super::{now, recover, report};
 
 /// Programs whose one transaction is many commits: every post closes the entry, the next pre of the
 /// same living process opens it again.
@@ -79,24 +79,15 @@ fn close_interrupted(hook: &Hook, locked: &LockedJournal) -> Result<()> {
     if open.iter().find(of_this_root).is_none() || !driver::ancestor_holds_frontend("/".as_ref())? {
         return Ok(());
     }
-    for entry in open.iter().filter(of_this_root) {
-        let mut entry = entry.clone();
+    for mut entry in open.into_iter().filter(|entry| of_this_root(&entry)) {
         let point = hook.pool.layout.profile(&hook.booted.profile).point(entry.number);
         entry.point &= point.path().is_dir();
-        let told = |driver: &Driver| driver.boot == hook.driver.boot && driver.name != "dpkg";
-        let plan_is_known = entry.driver.as_ref().is_some_and(told);
-        if plan_is_known && entry.point && hook_post::nothing_happened(hook, &entry, &point)? {
-            locked.forget(&entry)?;
-            btrfs::delete(point.path())?;
-            continue;
+        let never_wrote = entry.point && recover::dpkg_never_wrote(&root_dir(hook), &point)?;
+        if let Verdict::Close { state, outcome, .. } = unfinished(never_wrote, entry.point) {
+            (entry.state, entry.outcome) = (state, Some(outcome));
+            entry.ended = Some(now());
+            locked.close(&entry)?;
         }
-        entry.state = State::Interrupted;
-        entry.ended = Some(now());
-        entry.outcome = Some(match entry.point {
-            true => "cut off: undo returns to the state before it".into(),
-            false => "cut off, and no point was taken before it".into(),
-        });
-        locked.close(&entry)?;
     }
     Ok(())
 }

@@ -66,7 +66,7 @@ fn shared(layout: &crate::model::Layout, state: &RootDir, inner: &Path) -> Resul
 
 fn mount_current(session: &Session, profile: &ProfileDir, inner: &Path, read_only: bool) -> Result<Lock> {
     // No undo moves the pointer between the look and the lock.
-    let _profile = Lock::take(&profile.lock(), "the profile")?;
+    let _profile = Lock::take_soon(&profile.lock(), "the profile")?;
     let root = profile.root(roots::current(profile)?);
     // Also for reading: the tree under a second mount of a root in use would change below it.
     let lock = guard::claim(&session.pool, &root)?;

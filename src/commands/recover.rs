@@ -1,12 +1,15 @@
 //! What a cut left open: judged the same way by readers, who only say it, and by every command that
 //! changes something, which closes it first.
 
+use std::path::Path;
+
 use crate::model::error::{Error, Result};
 use crate::model::layout::{ProfileDir, RootDir};
 use crate::model::{Entry, Kind, ProfileId, State};
+use crate::policy::outcome;
 use crate::policy::recover::{OpenFacts, Verdict, verdict};
-use crate::system::locks::{self, Lock};
-use crate::system::{base, btrfs, driver, files, guard, pool, profiles, roots};
+use crate::system::locks::{self, DpkgLocks, Lock};
+use crate::system::{base, btrfs, driver, files, guard, pool, profiles, roots, upper};
 
 use super::session::Session;
 use super::{now, report, stage};
@@ -54,6 +57,7 @@ fn close_what_is_over(session: &Session, owner: Option<&ProfileId>) -> Result<()
     };
     for entry in session.journal.open_entries(owner)? {
         if let Verdict::Close { state, outcome, drop_root } = judge(session, &entry, true)? {
+            let Some(_still) = keep_others_out(session, &entry)? else { continue };
             if drop_root {
                 drop_unfinished_root(session, &entry)?;
             }
@@ -89,6 +93,21 @@ fn point_exists(session: &Session, entry: &Entry) -> bool {
     dir.is_some_and(|dir| dir.point(entry.number).path().is_dir())
 }
 
+/// While a package run of the root we are in is closed, nobody can begin one: dpkg's locks are ours, or
+/// those of the program that called us. None: somebody was faster.
+fn keep_others_out(session: &Session, entry: &Entry) -> Result<Option<Option<DpkgLocks>>> {
+    let here = Path::new("/");
+    let concerned = entry.kind == Kind::Packages && is_our_root(session, entry)?;
+    if !concerned || driver::ancestor_holds_frontend(here)? {
+        return Ok(Some(None));
+    }
+    match locks::dpkg(here) {
+        Ok(held) => Ok(Some(Some(held))),
+        Err(Error::AptRunning { .. }) => Ok(None),
+        Err(other) => Err(other),
+    }
+}
+
 /// The state a person should be told: what recover would make of an open entry.
 pub fn state_of(session: &Session, entry: &Entry) -> Result<(State, Option<String>)> {
     if !entry.is_open() {
@@ -108,6 +127,13 @@ pub fn settle(session: &Session, entries: &mut [Entry]) -> Result<()> {
     Ok(())
 }
 
+/// dpkg wrote nothing into this root since the point was taken.
+pub fn dpkg_never_wrote(root: &RootDir, point: &RootDir) -> Result<bool> {
+    const STATUS: &str = "var/lib/dpkg/status";
+    let updates = files::names(&root.upper().join("var/lib/dpkg/updates"))?;
+    Ok(outcome::never_wrote(upper::inode(point, STATUS), upper::inode(root, STATUS), updates.is_empty()))
+}
+
 fn judge(session: &Session, entry: &Entry, locked: bool) -> Result<Verdict> {
     let layout = &session.pool.layout;
     let dir = entry.profile.as_ref().map(|id| layout.profile(id)).filter(|dir| dir.path().is_dir());
@@ -115,6 +141,11 @@ fn judge(session: &Session, entry: &Entry, locked: bool) -> Result<Verdict> {
     let root_exists = root.as_ref().is_some_and(|root| root.path().is_dir());
     let root_in_use = match &root {
         Some(root) if root_exists => guard::is_used(&session.pool, root)?,
+        _ => false,
+    };
+    let point = dir.as_ref().map(|dir| dir.point(entry.number)).filter(|point| point.path().is_dir());
+    let never_wrote = match (&root, &point) {
+        (Some(root), Some(point)) if root_exists => dpkg_never_wrote(root, point)?,
         _ => false,
     };
     let inside = is_our_root(session, entry)?;
@@ -128,13 +159,14 @@ fn judge(session: &Session, entry: &Entry, locked: bool) -> Result<Verdict> {
         root_in_use,
         made_root_exists: dir.as_ref().is_some_and(|d| d.root(entry.number).path().is_dir()),
         current: dir.as_ref().and_then(|d| roots::current(d).ok()),
-        point_exists: point_exists(session, entry),
+        point_exists: point.is_some(),
+        never_wrote,
         subject_exists: subject_exists(session, entry, dir.as_ref()),
         author_gone,
         driver_holds_lock: inside
             && entry.driver.as_ref().is_some_and(driver::is_alive)
             && locks::frontend_holder("/".as_ref())? == entry.driver.as_ref().map(|d| d.pid),
-        inside_with_locks: inside && nobody_else_at_work(entry)?,
+        no_other_run: inside && nobody_else_at_work(entry)?,
     }))
 }
 

@@ -14,7 +14,7 @@ use crate::system::{btrfs, guard, profiles, roots, sandbox};
 
 use super::cli::Common;
 use super::session::Session;
-use super::{now, stage};
+use super::{now, report, stage};
 
 /// A root that is ours for the run.
 struct Held {
@@ -53,7 +53,7 @@ fn in_profile(session: &Session, id: &ProfileId, command: &[OsString]) -> Result
     let Held { dir, number, lock, .. } = held;
     drop(lock);
     // Was it left by an undo? Then nobody needs it any more.
-    let _still_ours = Lock::take(&dir.lock(), "the profile");
+    let _still_ours = Lock::take_soon(&dir.lock(), "the profile");
     if _still_ours.is_ok() && roots::current(&dir)? != number {
         stage::retire(session, &dir, number)?;
     }
@@ -69,7 +69,10 @@ fn hold_current(session: &Session, id: &ProfileId) -> Result<Held> {
     let root = dir.root(number);
     let base = roots::base_of(&root)?;
     let lock = guard::claim(&session.pool, &root)?;
-    note_use(session, &dir)?; // under the profile's lock: `set` writes the same file
+    // Under the profile's lock: `set` writes the same file.
+    if let Err(error) = note_use(session, &dir) {
+        report::note(format_args!("note: {error}")); // a full disk: this run may be the way out
+    }
     Ok(Held { dir, number, root, base, lock })
 }
 

@@ -111,7 +111,7 @@ impl Session {
     /// One long operation per profile at a time.
     pub fn lock_profile(&self, id: &ProfileId) -> Result<Lock> {
         let dir = self.need_profile(id)?;
-        Lock::take(&dir.lock(), &format!("profile {id}"))
+        Lock::take_soon(&dir.lock(), &format!("profile {id}"))
     }
 
     pub fn facts(&self, id: &ProfileId) -> Result<ProfileFacts> {

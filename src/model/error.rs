@@ -46,6 +46,7 @@ pub enum Error {
     InUse { what: String, by: String },
     Busy { what: String },
     AptRunning { pid: i32 },
+    Unprotected { why: String },
     InsideRun { verb: String },
     NoSuchEntry { number: EntryNumber },
     NotInLine { number: EntryNumber, profile: ProfileId },
@@ -99,6 +100,7 @@ impl Error {
             NoBaseYet => "import one with: flipper-base import DIR --version V".into(),
             ProfileDeleted { id, .. } => format!("bring it back with: flipper-undo --profile {id}"),
             AptRunning { .. } => "wait until it has ended, then try again".into(),
+            Unprotected { .. } => "for this one run without protection: FLIPPER_SKIP=1".into(),
             InsideRun { .. } => "leave the run first".into(),
             NotInLine { number, profile } => {
                 format!("make a profile of that state with: flipper-profile clone {profile}@{number} NEW")
@@ -155,6 +157,7 @@ impl fmt::Display for Error {
             InUse { what, by } => write!(out, "{what} is in use: {by}"),
             Busy { what } => write!(out, "another program is working on {what}"),
             AptRunning { pid } => write!(out, "apt or dpkg is at work in this profile (process {pid})"),
+            Unprotected { why } => write!(out, "strict=yes refuses a run that cannot be taken back: {why}"),
             InsideRun { verb } => write!(out, "{verb} is not done from inside a run"),
             NoSuchEntry { number } => write!(out, "there is no entry {number}"),
             NotInLine { number, profile } => {

@@ -207,17 +207,15 @@ fn reached(plan: &Planned, after: &Status) -> bool {
 }
 
 /// Is the run's point worth nothing? Only when dpkg never wrote: /var/lib/dpkg/status is the very file
-/// (by inode number) that the snapshot holds, updates/ is empty, and nothing was to be unpacked or
-/// removed (a preinst may destroy much and leave the status as it was). Not knowing is a no.
+/// (by inode number) that the snapshot holds, and updates/ is empty. What the status says proves
+/// nothing (a preinst may destroy much and leave it as it was), but dpkg notes what it begins in
+/// updates/ before it runs the first script, and writes the status anew at its end. Not knowing is a no.
 pub fn never_wrote(
     status_inode_before: Option<u64>,
     status_inode_now: Option<u64>,
     updates_empty: bool,
-    planned: &[Planned],
 ) -> bool {
-    let same_file = status_inode_before.is_some() && status_inode_before == status_inode_now;
-    let harmless = |p: &Planned| matches!(p.action, Action::Configure | Action::Mark);
-    same_file && updates_empty && planned.iter().all(harmless)
+    status_inode_before.is_some() && status_inode_before == status_inode_now && updates_empty
 }
 
 /// "7 upgraded, 2 installed": always in this order, which is apt's.

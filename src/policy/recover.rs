@@ -29,6 +29,8 @@ pub struct OpenFacts {
     /// Where the profile's pointer points; absent when there is no profile (any more, or yet).
     pub current: Option<EntryNumber>,
     pub point_exists: bool,
+    /// dpkg wrote nothing since the point was taken.
+    pub never_wrote: bool,
     /// What a delete, undelete, import or prune-base is about: the profile or the base, under its
     /// own name.
     pub subject_exists: bool,
@@ -37,8 +39,8 @@ pub struct OpenFacts {
     pub author_gone: bool,
     /// This very entry's driver is alive and holds dpkg's lock.
     pub driver_holds_lock: bool,
-    /// We run inside this root, and we or an ancestor of ours hold both dpkg locks.
-    pub inside_with_locks: bool,
+    /// We run inside this root, and nobody else holds dpkg's locks (one of our ancestors may).
+    pub no_other_run: bool,
 }
 
 #[must_use]
@@ -61,7 +63,7 @@ pub fn verdict(facts: &OpenFacts) -> Verdict {
         Kind::Other(_) => Verdict::Leave,
         _ if !facts.author_gone => Verdict::Leave,
         Kind::Undo | Kind::Redo | Kind::Create | Kind::Clone => pointer_decides(facts),
-        Kind::Set | Kind::Restore => live_change(facts),
+        Kind::Set | Kind::Restore => cut(facts.point_exists),
         Kind::Undelete | Kind::Import => done_if(facts.subject_exists),
         Kind::Delete | Kind::PruneBase => done_if(!facts.subject_exists),
         Kind::Left => done_if(facts.point_exists),
@@ -70,19 +72,27 @@ pub fn verdict(facts: &OpenFacts) -> Verdict {
 }
 
 fn package_run(facts: &OpenFacts) -> Verdict {
-    let might_live = facts.root_in_use && facts.root_exists && !facts.inside_with_locks;
+    let might_live = facts.root_in_use && facts.root_exists && !facts.no_other_run;
     if facts.driver_holds_lock || might_live {
         return Verdict::Leave;
     }
     if !facts.root_exists {
         return close(State::Interrupted, "nobody closed it, and its root is gone");
     }
-    live_change(facts)
+    unfinished(facts.never_wrote, facts.point_exists)
+}
+
+/// A package run nobody is left to close. A hook after ours may have refused it (apt-listbugs does).
+pub fn unfinished(never_wrote: bool, point_exists: bool) -> Verdict {
+    if never_wrote {
+        return close(State::Cancelled, "it ended before dpkg changed anything");
+    }
+    cut(point_exists)
 }
 
 /// It wrote into a root as it went: how far it got, nobody can say.
-fn live_change(facts: &OpenFacts) -> Verdict {
-    let outcome = match facts.point_exists {
+fn cut(point_exists: bool) -> Verdict {
+    let outcome = match point_exists {
         true => "cut off: undo returns to the state before it",
         false => "cut off, and no point was taken before it",
     };
@@ -129,10 +139,11 @@ mod tests {
             made_root_exists: has("made"),
             current: [41, 60].into_iter().find(|n| has(&format!("at{n}"))).map(number),
             point_exists: has("point"),
+            never_wrote: has("unwritten"),
             subject_exists: has("there"),
             author_gone: !has("busy"),
             driver_holds_lock: has("driver"),
-            inside_with_locks: has("inside"),
+            no_other_run: has("inside"),
         };
         match verdict(&facts) {
             Verdict::Leave => "leave".to_owned(),
@@ -148,6 +159,8 @@ mod tests {
             ("packages", "used point at41 inside", "interrupted"),
             ("packages", "used point at41 inside driver", "leave"), // the hook judges its own run
             ("packages", "point at41", "interrupted"),
+            ("packages", "point unwritten at41", "cancelled"),
+            ("packages", "used point unwritten at41", "leave"),
             ("packages", "busy point at41", "interrupted"), // no lock of ours is about it
             ("packages", "gone at60", "interrupted"),
             ("undo", "used made point at60", "completed"),

@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -48,6 +49,20 @@ impl Lock {
         }
     }
 
+    /// Like [`Lock::take`], but past those who have it for a moment: every command that changes
+    /// something asks for the locks of all profiles first, to see what a cut left.
+    pub fn take_soon(path: &Path, what: &str) -> Result<Lock> {
+        let end = Instant::now() + Duration::from_secs(1);
+        loop {
+            match Lock::take(path, what) {
+                Err(Error::Busy { .. }) if Instant::now() < end => {
+                    std::thread::sleep(Duration::from_millis(5))
+                }
+                other => return other,
+            }
+        }
+    }
+
     /// The lock of a root or a point is on its subvolume directory itself. None: somebody holds it.
     pub fn of_directory(dir: &Path, shared: bool) -> Result<Option<Lock>> {
         let file = File::open(dir).at("open", dir)?;
@@ -57,6 +72,23 @@ impl Lock {
             Err(error) if is_contended(&error) => Ok(None),
             Err(error) => Err(error).at("lock", dir),
         }
+    }
+
+    /// A shared lock to give to a child as its standard input: held while the child lives.
+    pub fn for_child(path: &Path) -> Result<Stdio> {
+        let file = open_lock_file(path)?;
+        FileExt::lock_shared(&file).at("lock", path)?;
+        Ok(Stdio::from(file))
+    }
+
+    /// Waits until no such child is left, but not for long.
+    pub fn wait_for_children(path: &Path, at_most: Duration) -> Result<()> {
+        let file = open_lock_file(path)?;
+        let end = Instant::now() + at_most;
+        while file.try_lock_exclusive().is_err() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
     }
 
     /// Keeps the lock for as long as this process lives.

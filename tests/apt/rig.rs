@@ -1,0 +1,406 @@
+//! A pool with one profile that has our package installed, made once and kept; every test gets a clone
+//! of that profile (milliseconds), in a copy of the pool that nobody else uses.
+//!
+//! The copy is mounted by a child of ours and then unlinked: whatever ends this process, nothing of it
+//! is left. The programs outside are those of the .deb too.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use fs2::FileExt;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::repo;
+use crate::tree::{self, Tree};
+
+/// What the profile has beside a minimal root: what our package depends on, and what maintainer
+/// scripts of the tests use.
+const EXTRA: &str = "attr, faketime, libcap2-bin, passwd";
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Done {
+    pub status: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Done {
+    #[track_caller]
+    pub fn ok(self) -> Done {
+        self.exits(0)
+    }
+
+    #[track_caller]
+    pub fn exits(self, status: i32) -> Done {
+        assert_eq!(self.status, status, "\nstdout:\n{}\nstderr:\n{}", self.out, self.err);
+        self
+    }
+
+    /// The lines of standard error that are ours.
+    pub fn ours(&self) -> Vec<&str> {
+        self.err.lines().filter(|line| line.starts_with("flipper-")).collect()
+    }
+
+    #[track_caller]
+    pub fn says(self, words: &str) -> Done {
+        let found = self.out.contains(words) || self.err.contains(words);
+        assert!(found, "no {words:?} in\nstdout:\n{}\nstderr:\n{}", self.out, self.err);
+        self
+    }
+
+    #[track_caller]
+    pub fn silent(self) -> Done {
+        assert_eq!(self.ours(), Vec::<&str>::new());
+        self
+    }
+}
+
+/// Runs a command to its end; two minutes are a hang.
+pub fn command(words: &[&str], env: &[(&str, &str)], input: &[u8]) -> Done {
+    let mut command = Command::new("timeout");
+    command.args(["--kill-after=5", "120"]).args(words);
+    for name in ["SUDO_UID", "SUDO_USER", "PKEXEC_UID", "FLIPPER_SKIP", "FLIPPER_LOG", "LANGUAGE"] {
+        command.env_remove(name);
+    }
+    command.env("LC_ALL", "C.UTF-8").env("DEBIAN_FRONTEND", "noninteractive");
+    command.envs(env.iter().copied());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("timeout(1) is missing: apt-get install coreutils");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let input = input.to_vec();
+    let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
+    let output = child.wait_with_output().expect("wait");
+    writer.join().expect("write");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Done { status: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
+}
+
+fn need(program: &str, package: &str) {
+    let there = Command::new("sh").args(["-c", &format!("command -v {program}")]).output();
+    assert!(there.is_ok_and(|o| o.status.success()), "{program} is missing: apt-get install {package}");
+}
+
+/// One of our scripts in tests/; its last line is the answer.
+fn script(words: &[&str]) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(words[0]);
+    let output = Command::new(&path).args(&words[1..]).stderr(Stdio::inherit()).output();
+    let output = output.unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    assert!(output.status.success(), "tests/{} failed", words[0]);
+    let text = String::from_utf8(output.stdout).expect("text");
+    text.lines().last().unwrap_or_default().to_owned()
+}
+
+fn cache() -> PathBuf {
+    let cache = std::env::var_os("FLIPPER_CACHE").map(PathBuf::from);
+    let dir = cache.unwrap_or_else(|| "/var/cache/flipper-profiles-tests".into()).join("apt");
+    fs::create_dir_all(&dir).expect("make the cache");
+    dir
+}
+
+/// The .deb under test, and its programs unpacked for the outside.
+pub struct Ours {
+    pub deb: PathBuf,
+    programs: PathBuf,
+}
+
+pub fn ours() -> &'static Ours {
+    static OURS: OnceLock<Ours> = OnceLock::new();
+    OURS.get_or_init(|| {
+        assert!(
+            nix::unistd::geteuid().is_root(),
+            "these tests mount a pool: run them as root (sudo tests/run apt)"
+        );
+        for (program, package) in [("btrfstune", "btrfs-progs"), ("strace", "strace"), ("losetup", "mount")] {
+            need(program, package);
+        }
+        let deb = std::env::var("FLIPPER_TEST_DEB").unwrap_or_else(|_| script(&["build-debs"]));
+        let key = hex(&Sha256::digest(fs::read(&deb).expect("read the .deb")));
+        let programs = cache().join(format!("programs-{key}"));
+        let _lock = locked("programs");
+        if !programs.is_dir() {
+            let aside = cache().join("programs.new");
+            let _ = fs::remove_dir_all(&aside);
+            command(&["dpkg-deb", "-x", &deb, aside.to_str().unwrap()], &[], b"").ok();
+            fs::rename(&aside, &programs).expect("rename");
+        }
+        Ours { deb: deb.into(), programs }
+    })
+}
+
+fn locked(name: &str) -> File {
+    let lock = File::create(cache().join(format!("{name}.lock"))).expect("make a lock file");
+    lock.lock_exclusive().expect("lock");
+    lock
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// The path of one of our programs outside.
+pub fn program(name: &str) -> String {
+    let programs = &ours().programs;
+    let place = if name == "flipper-undo" { "usr/bin" } else { "usr/sbin" };
+    programs.join(place).join(name).to_str().expect("text").to_owned()
+}
+
+/// A pool nobody else uses, mounted while this value (or this process) lives.
+pub struct Pool {
+    /// The loop device.
+    pub device: String,
+    /// The top level of the file system, as the child sees it.
+    pub top: PathBuf,
+    child: Child,
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take()); // the child's `cat` ends, and with it its mount
+        let _ = self.child.wait();
+    }
+}
+
+impl Pool {
+    /// A copy of the prepared pool of a suite, with our package and the test archive in its profile.
+    pub fn copy(suite: &str) -> Pool {
+        let prepared = prepared_image(suite);
+        let pool = Pool::mount_copy(&prepared);
+        let archive = repo::archive();
+        pool.run("lab", "tar x -C /home", &[], &archive).ok();
+        let deb = fs::read(&ours().deb).expect("read the .deb");
+        pool.run("lab", "cat > /home/ours.deb", &[], &deb).ok();
+        pool.run("lab", INSTALL_OURS, &[], b"").ok();
+        pool
+    }
+
+    pub fn trixie() -> &'static Pool {
+        static POOL: OnceLock<Pool> = OnceLock::new();
+        POOL.get_or_init(|| Pool::copy("trixie"))
+    }
+
+    pub fn bookworm() -> &'static Pool {
+        static POOL: OnceLock<Pool> = OnceLock::new();
+        POOL.get_or_init(|| Pool::copy("bookworm"))
+    }
+
+    /// Mounts a copy under a file-system UUID of its own: the kernel tells file systems apart by it.
+    fn mount_copy(image: &Path) -> Pool {
+        const SCRIPT: &str = "set -e; mount --make-rprivate /; mount -t tmpfs none /mnt; mkdir /mnt/top
+            cp --sparse=always --reflink=auto \"$1\" \"$2\"; btrfstune -f -u \"$2\" > /dev/null
+            mount -o loop,subvolid=5 \"$2\" /mnt/top; rm \"$2\"; findmnt -no SOURCE /mnt/top; exec cat";
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let copy = cache().join(format!("copy-{}-{number}.img", std::process::id()));
+        let mut child = Command::new("unshare")
+            .args(["--mount", "sh", "-c", SCRIPT, "sh"])
+            .args([image, &copy])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("unshare(1) is missing: apt-get install util-linux");
+        let mut device = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut device).expect("read");
+        let device = device.trim().split('[').next().unwrap_or_default().to_owned();
+        assert!(device.starts_with("/dev/loop"), "could not mount a copy of {}", image.display());
+        let top = PathBuf::from(format!("/proc/{}/root/mnt/top", child.id()));
+        Pool { device, top, child }
+    }
+
+    /// `flipper-profile run ID sh -c SCRIPT`
+    pub fn run(&self, id: &str, script: &str, env: &[(&str, &str)], input: &[u8]) -> Done {
+        self.call_with("flipper-profile", &["run", id, "sh", "-c", script], env, input)
+    }
+
+    pub fn call(&self, program: &str, words: &[&str]) -> Done {
+        self.call_with(program, words, &[], b"")
+    }
+
+    fn call_with(&self, name: &str, words: &[&str], env: &[(&str, &str)], input: &[u8]) -> Done {
+        let path = program(name);
+        let line: Vec<&str> = [path.as_str(), "--pool", &self.device].iter().chain(words).copied().collect();
+        for _ in 0..100 {
+            let done = command(&line, env, input);
+            // The keeper of a mount needs a moment to see that it was unmounted.
+            let held = ["a run or a mount holds it", "by somebody who cannot be seen from here"];
+            if done.status != 2 || !held.iter().any(|words| done.err.contains(words)) {
+                return done;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        panic!("{words:?}: the root stays in use");
+    }
+
+    /// Takes all the room there is.
+    pub fn fill(&self) {
+        let dir = self.top.join("fill");
+        fs::create_dir(&dir).expect("make");
+        for (at, size) in [256 << 20, 16 << 20, 1 << 20, 64 << 10, 4 << 10].into_iter().enumerate() {
+            for number in 0.. {
+                let file = File::create(dir.join(format!("{at}-{number}"))).and_then(|f| f.allocate(size));
+                if file.is_err() {
+                    break;
+                }
+            }
+        }
+        let small = |number: u32| fs::write(dir.join(format!("small-{number}")), [0; 2000]);
+        assert!((0..1_000_000).map(small).any(|done| done.is_err()), "the pool is not full");
+    }
+
+    pub fn make_room(&self) {
+        fs::remove_dir_all(self.top.join("fill")).expect("remove");
+    }
+
+    /// The prepared profile, cloned.
+    pub fn lab(&self, id: &str) -> Lab<'_> {
+        self.call("flipper-profile", &["clone", "lab", id]).ok();
+        Lab { pool: self, id: id.to_owned() }
+    }
+}
+
+/// Only the local archives; apt's lists of them are read once.
+const INSTALL_OURS: &str = "set -e
+    rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*
+    cp /home/apt/test.list /etc/apt/sources.list.d/test.list
+    apt-get -qq update 2>/dev/null
+    apt-get -qq install /home/ours.deb
+    rm /home/ours.deb
+    printf 'as shipped\\n' > /etc/important.conf
+    mkdir /etc/important; printf 'kept for years\\n' > /etc/important/letter";
+
+/// Base, profile and dependencies: everything that needs the network. Made once per root and set of
+/// dependencies.
+fn prepared_image(suite: &str) -> PathBuf {
+    let root = match std::env::var(format!("FLIPPER_TEST_ROOT_{suite}")) {
+        Ok(path) => path,
+        Err(_) => script(&["make-root", suite]),
+    };
+    let depends = command(&["dpkg-deb", "-f", ours().deb.to_str().unwrap(), "Depends"], &[], b"").ok().out;
+    let depends = format!("{}, {EXTRA}", depends.trim());
+    let meta = fs::metadata(&root).unwrap_or_else(|e| panic!("{root}: {e}"));
+    let stamp = format!("1 {root} {} {:?} {depends}", meta.len(), meta.modified().expect("a time"));
+    let image = cache().join(format!("{suite}-{}.img", &hex(&Sha256::digest(stamp))[..16]));
+    let _lock = locked(suite);
+    if !image.exists() {
+        prepare(&image, &root, &depends);
+    }
+    image
+}
+
+fn prepare(image: &Path, root: &str, depends: &str) {
+    let aside = image.with_extension("new");
+    let _ = fs::remove_file(&aside);
+    let text = aside.to_str().expect("text");
+    let init = ["init", "--image", text, "--size", "3G", "--inode-floor", "65536", "--yes"];
+    let profile = program("flipper-profile");
+    command(&[&[profile.as_str()][..], &init].concat(), &[], b"").ok();
+    let base = program("flipper-base");
+    command(&[&base, "--pool", text, "import", root, "--version", "1", "--clean"], &[], b"").ok();
+    command(&[&profile, "--pool", text, "create", "lab"], &[], b"").ok();
+    let install = format!("set -e; apt-get -qq update; apt-get -qq satisfy '{depends}'; apt-get clean");
+    command(&[&profile, "--pool", text, "run", "lab", "sh", "-c", &install], &[], b"").ok();
+    for _ in 0..500 {
+        let used = command(&["losetup", "-j", text], &[], b"").ok().out;
+        if used.is_empty() {
+            fs::rename(&aside, image).expect("rename");
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    panic!("{text} stays attached to a loop device");
+}
+
+/// One test's profile.
+pub struct Lab<'a> {
+    pub pool: &'a Pool,
+    pub id: String,
+}
+
+impl Lab<'_> {
+    pub fn run(&self, script: &str) -> Done {
+        self.pool.run(&self.id, script, &[], b"")
+    }
+
+    pub fn run_with(&self, env: &[(&str, &str)], script: &str) -> Done {
+        self.pool.run(&self.id, script, env, b"")
+    }
+
+    /// flipper-undo from outside.
+    pub fn undo(&self, words: &[&str]) -> Done {
+        let words = [&["--profile", self.id.as_str(), "--yes"], words].concat();
+        self.pool.call("flipper-undo", &words)
+    }
+
+    /// The journal of this profile, newest first, without the entry that cloned it.
+    pub fn entries(&self) -> Vec<Value> {
+        let text = self.pool.call("flipper-profile", &["log", &self.id, "-n", "100", "--json"]).ok().out;
+        let entries: Vec<Value> = serde_json::from_str(&text).expect("JSON");
+        entries.into_iter().filter(|e| e["kind"] != "clone").collect()
+    }
+
+    pub fn log(&self) -> String {
+        self.pool.call("flipper-profile", &["log", &self.id]).ok().out
+    }
+
+    pub fn newest(&self) -> Value {
+        self.entries().into_iter().next().expect("an entry")
+    }
+
+    /// The points that are kept.
+    pub fn points(&self) -> Vec<u64> {
+        let names = fs::read_dir(self.dir().join("snapshots")).expect("snapshots");
+        let mut points: Vec<u64> = names.filter_map(|n| n.ok()?.file_name().to_str()?.parse().ok()).collect();
+        points.sort();
+        points
+    }
+
+    /// `@profiles/ID`
+    pub fn dir(&self) -> PathBuf {
+        self.pool.top.join("@profiles").join(&self.id)
+    }
+
+    /// The merged tree, as nobody of ours sees it: mounted, and walked from outside.
+    pub fn tree(&self) -> Tree {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = dir.path().to_str().expect("text");
+        self.pool.call("flipper-profile", &["mount", &self.id, at]).ok();
+        let tree = tree::read(dir.path());
+        command(&["umount", at], &[], b"").ok();
+        tree
+    }
+}
+
+impl Lab<'_> {
+    /// Undo to the tree before, redo to the very tree there was.
+    #[track_caller]
+    pub fn back_and_forth(&self, before: &Tree) {
+        let after = self.tree();
+        after.must_differ_from(before);
+        self.undo(&[]).ok();
+        self.tree().must_be(before);
+        self.undo(&["--redo"]).ok();
+        self.tree().must_be(&after);
+    }
+}
+
+/// What happened in an entry, sorted: `upgrade plain 1 2`.
+pub fn changes(entry: &Value) -> Vec<String> {
+    list(entry, "changes")
+}
+
+pub fn planned(entry: &Value) -> Vec<String> {
+    list(entry, "planned")
+}
+
+fn list(entry: &Value, of: &str) -> Vec<String> {
+    let text = |v: &Value| v.as_str().unwrap_or("-").to_owned();
+    let line = |c: &Value| [&c["action"], &c["package"], &c["old"], &c["new"]].map(text).join(" ");
+    let mut lines: Vec<String> = entry[of].as_array().into_iter().flatten().map(line).collect();
+    lines.sort();
+    lines
+}
