@@ -353,7 +353,9 @@ fn one_damaged_profile_does_not_take_the_others_with_it() {
         let verify = rig.profile(&["verify"]);
         assert!(verify.status == 1 && verify.out.contains(word), "{word}: {}{}", verify.out, verify.err);
         let run = rig.profile(&["run", "lab", "true"]);
-        assert!([2, 3].contains(&run.status) && run.err.contains(word), "{word}: {} {}", run.status, run.err);
+        // What only describes a profile stops no run: it may be the way to mend things. It is said.
+        let expected: &[i32] = if word == "profile.json" { &[0] } else { &[2, 3] };
+        assert!(expected.contains(&run.status) && run.err.contains(word), "{word}: {} {}", run.status, run.err);
         rig.sh("two", "true");
         rig.undo(&["--profile", "two", "--yes"]).ok();
         rig.undo(&["--profile", "two", "--redo", "--yes"]).ok();
