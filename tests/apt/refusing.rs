@@ -1,7 +1,10 @@
 //! Runs that cannot be protected: apt goes on and one line says so, or `strict` stops it before anything
 //! has changed.
 
-use crate::rig::{Lab, Pool};
+use std::fs;
+use std::time::Duration;
+
+use crate::rig::{Done, Lab, Pool};
 
 /// The pool of this run is not to be found: any failure of the first hook would do.
 const LOST: &str = "sed -i -e 's/^pool=.*/pool=00000000-0000-4000-8000-000000000000/' -e 's/^device=.*/device=\\/dev\\/null/' /run/flipper/booted; ";
@@ -29,10 +32,10 @@ fn strict_refuses_before_anything_has_changed() {
     lab.run(STRICT).ok();
     let before = lab.tree();
     let said = lost(&lab, "apt-get -qq install plain", 100);
-    assert!(said.last().unwrap().contains("strict=yes"), "{said:?}");
+    assert!(said.last().unwrap().contains("strict=yes refuses"), "{said:?}");
     lab.tree().must_be(&before);
     let said = lost(&lab, "dpkg -i /home/apt/flat/plain-lib_1_all.deb", 2);
-    assert!(said.last().unwrap().contains("strict=yes"), "{said:?}");
+    assert!(said.last().unwrap().contains("strict=yes refuses"), "{said:?}");
     lab.tree().must_be(&before);
     // With its pool it is a run like any other; asked for, it goes unprotected; and it may leave.
     lab.run("apt-get -qq install plain").ok().silent();
@@ -60,20 +63,43 @@ fn skipped_on_request() {
     assert_eq!(lab.entries().len(), 1);
 }
 
-/// A full disk: the pool is small, and everything in it is taken.
+/// A run that begins, and apt in it when everything in the pool has been taken meanwhile.
+fn run_on_a_full_disk(lab: &Lab, script: &str) -> Done {
+    let ready = lab.pool.top.join("@data/home/ready");
+    std::thread::scope(|scope| {
+        let waiting = "touch /home/ready; while test -e /home/ready; do sleep 0.05; done";
+        let run = scope.spawn(move || lab.run(&format!("{waiting}; {script}")));
+        while !ready.exists() {
+            assert!(!run.is_finished(), "the run did not begin");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        lab.pool.fill();
+        fs::remove_file(&ready).expect("remove");
+        run.join().expect("the run")
+    })
+}
+
 #[test]
 fn a_full_disk() {
     let pool = Pool::copy("trixie");
     let lab = pool.lab("full");
-    let before = lab.tree();
-    pool.fill();
-    // Whatever becomes of apt: the status is whole, undo works once there is room.
-    let done = lab.run("apt-get -qq install plain; echo $? > /dev/null");
-    assert!(done.ours().len() <= 1, "{:?}", done.ours());
+    lab.run("apt-get -qq install plain=1").ok();
+    let (before, entries) = (lab.tree(), lab.entries());
+    // dpkg goes on and fails by itself, before it changed anything; one line of ours.
+    let done = run_on_a_full_disk(&lab, "apt-get -qq install plain").exits(100).says("is NOT protected: ");
+    assert_eq!(done.ours().len(), 1, "{:?}", done.ours());
+    assert!(done.err.contains("/usr/bin/dpkg"), "dpkg did not begin: {}", done.err);
+    // A run can begin on a full disk: it may be the way out.
+    lab.run("test -e /usr/share/plain/a").ok();
     pool.make_room();
-    lab.run("dpkg --audit").ok();
-    if !lab.entries().is_empty() {
-        lab.undo(&[]).ok();
-        lab.tree().must_be(&before);
-    }
+    assert_eq!(lab.tree().what("var/lib/dpkg/status"), before.what("var/lib/dpkg/status"));
+    assert_eq!(lab.entries(), entries);
+    // strict: dpkg does not even begin (apt stops before it asks us: it cannot write its own cache).
+    lab.run(STRICT).ok();
+    let deb = "/home/apt/flat/conf_1_all.deb";
+    let done = run_on_a_full_disk(&lab, &format!("dpkg -i {deb}")).exits(2).says("strict=yes refuses");
+    assert!(!done.err.contains("fatal"), "{}", done.err);
+    pool.make_room();
+    lab.run("apt-get -qq install plain").ok().silent();
+    assert_eq!(lab.newest()["state"], "completed");
 }

@@ -108,7 +108,7 @@ fn from_inside_and_cancelled() {
 fn busy(lab: &Lab) -> Child {
     let mark = format!("/home/began-{}", lab.id);
     let script = format!("export MARK={mark}; apt-get -qq install slow");
-    let child = Command::new(program("flipper-profile"))
+    let mut child = Command::new(program("flipper-profile"))
         .args(["--pool", &lab.pool.device, "run", &lab.id, "sh", "-c", &script])
         .env("DEBIAN_FRONTEND", "noninteractive")
         .stdin(Stdio::null())
@@ -117,13 +117,15 @@ fn busy(lab: &Lab) -> Child {
         .spawn()
         .expect("start");
     let seen = lab.pool.top.join("@data").join(&mark[1..]);
-    for _ in 0..600 {
-        if seen.exists() {
-            return child;
-        }
+    let began = (0..600).any(|_| {
         std::thread::sleep(Duration::from_millis(50));
+        seen.exists()
+    });
+    if !began {
+        let _ = child.kill().and_then(|()| child.wait().map(drop));
+        panic!("slow did not begin");
     }
-    panic!("slow did not begin");
+    child
 }
 
 #[test]
