@@ -9,6 +9,7 @@ use crate::model::layout::RootDir;
 use crate::model::{Entry, State};
 use crate::policy::outcome;
 use crate::system::index::Index;
+use crate::system::locks::Lock;
 use crate::system::{btrfs, files, upper};
 
 use super::hook::Hook;
@@ -47,7 +48,11 @@ pub fn run(hook: &Hook) -> Result<()> {
 
 fn forget(hook: &Hook, entry: &Entry, point: &RootDir) -> Result<()> {
     hook.journal.lock()?.forget(entry)?;
-    btrfs::delete_if_there(point.path())
+    // Somebody looks at it already (mount ID@N): it stays, and verify names it.
+    match Lock::of_directory(point.path(), false)? {
+        Some(_lock) => btrfs::delete_if_there(point.path()),
+        None => Ok(()),
+    }
 }
 
 fn look(hook: &Hook, entry: &mut Entry, point: &RootDir) -> Result<()> {

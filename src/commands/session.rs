@@ -116,7 +116,7 @@ impl Session {
 
     pub fn facts(&self, id: &ProfileId) -> Result<ProfileFacts> {
         let dir = self.need_profile(id)?;
-        let current = roots::current(&dir)?;
+        let current = self.current_or_newest(&dir)?;
         let found = self.journal.entries(Some(id))?;
         Ok(ProfileFacts {
             id: id.clone(),
@@ -127,6 +127,19 @@ impl Session {
             points: roots::numbers(&dir.snapshots())?,
             dir,
         })
+    }
+
+    /// What `current` names. When the pointer is lost or names nothing, the newest root that is there:
+    /// who wants to undo then is served best from it (verify names the damage, and the undo mends it).
+    fn current_or_newest(&self, dir: &ProfileDir) -> Result<EntryNumber> {
+        let pointer = roots::current(dir);
+        if pointer.as_ref().is_ok_and(|number| dir.root(*number).path().is_dir()) {
+            return pointer;
+        }
+        match roots::numbers(&dir.roots())?.last() {
+            Some(newest) => Ok(*newest),
+            None => pointer,
+        }
     }
 
     /// The root of a profile that is in use now, if one is.

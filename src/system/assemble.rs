@@ -47,7 +47,7 @@ impl Assembly<'_> {
     }
 
     fn mount_data(&self) -> Result<()> {
-        let home = self.target.join("home");
+        let home = files::mount_point(self.target, "home")?;
         let flags = MsFlags::MS_NOATIME | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
         subvolume(self.pool, Path::new("@data/home"), &home, flags)?;
         let state = self.profile.state();
@@ -58,9 +58,10 @@ impl Assembly<'_> {
         fs::create_dir_all(&whole).at("make", &whole)?;
         subvolume(self.pool, inside, &whole, MsFlags::MS_NOATIME)?;
         for path in STATE_PATHS {
-            let (from, to) = (whole.join(path), self.target.join(path));
-            if from.is_dir() {
-                fs::create_dir_all(&to).at("make", &to)?;
+            let from = whole.join(path);
+            // The owner may have led one elsewhere with a link: then it is the owner's, and rolls back.
+            if from.is_dir() && !leads_elsewhere(self.target, path) {
+                let to = files::mount_point(self.target, path)?;
                 mount(Some(&from), &to, NONE, MsFlags::MS_BIND, NONE).at("bind", &to)?;
             }
         }
@@ -77,15 +78,17 @@ pub fn mount_read_only(layout: &Layout, state: &RootDir, base: &BaseVersion, tar
         .at("mount the overlay at", target)
 }
 
+/// Is there something other than directories at or above a path?
+fn leads_elsewhere(root: &Path, inside: &str) -> bool {
+    root.join(inside).symlink_metadata().is_ok() && !files::is_real_directory(root, Path::new(inside))
+}
+
 fn existing_base(layout: &Layout, version: &BaseVersion) -> Result<PathBuf> {
     let base = layout.base(version);
     if base.is_dir() { Ok(base) } else { Err(Error::NoSuchBase { version: version.clone() }) }
 }
 
 fn subvolume(pool: &Pool, inside: &Path, target: &Path, flags: MsFlags) -> Result<()> {
-    if !target.is_dir() {
-        fs::create_dir_all(target).at("make", target)?;
-    }
     let options = format!("subvol={}", inside.display());
     mount(Some(&pool.device), target, Some("btrfs"), flags, Some(options.as_str())).at("mount", target)
 }

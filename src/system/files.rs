@@ -7,9 +7,9 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::model::error::{At, Result};
+use crate::model::error::{At, Error, Result};
 
 /// Text of a file that may be missing. Anything but a file is an error at once: in a profile the name
 /// may have become a FIFO, which would be waited for, or a device without an end.
@@ -62,7 +62,7 @@ pub fn write_unpublished(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// `dir/name` -> `dir/.name<suffix>`
-pub fn beside(path: &Path, suffix: &str) -> std::path::PathBuf {
+pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or(OsStr::new("file")));
     name.push(suffix);
@@ -133,6 +133,25 @@ pub fn is_real_directory(root: &Path, inside: &Path) -> bool {
     inside.components().all(|part| {
         path.push(part);
         fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir())
+    })
+}
+
+/// A directory to mount on in a tree that is not ours, made when it is missing. A link on the way is
+/// refused: it would be followed to a directory of this machine.
+pub fn mount_point(root: &Path, inside: &str) -> Result<PathBuf> {
+    let mut path = root.to_path_buf();
+    for part in Path::new(inside).components() {
+        path.push(part);
+        if path.symlink_metadata().is_err() {
+            fs::create_dir(&path).at("make", &path)?;
+        }
+    }
+    if is_real_directory(root, Path::new(inside)) {
+        return Ok(path);
+    }
+    Err(Error::Damaged {
+        what: path,
+        why: "nothing can be mounted there: it is, or lies behind, a link".into(),
     })
 }
 

@@ -51,8 +51,6 @@ pub struct Index {
 pub struct Refreshed {
     pub added: usize,
     pub removed: usize,
-    /// The index was missing or damaged and was made anew.
-    pub rebuilt: bool,
 }
 
 impl Index {
@@ -101,7 +99,7 @@ impl Index {
                 .map_err(broken)?;
         }
         transaction.commit().map_err(broken)?;
-        Ok(Refreshed { added, removed: gone.len(), rebuilt: false })
+        Ok(Refreshed { added, removed: gone.len() })
     }
 
     /// Records one entry: the second and last fsync of a transaction.
@@ -267,6 +265,11 @@ fn connect(layout: &Layout) -> Result<Connection> {
     Ok(connection)
 }
 
+/// Somebody else's transaction is no damage: an index in use must not be made anew under its user.
 fn broken(error: rusqlite::Error) -> Error {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+    if matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked)) {
+        return Error::Busy { what: "the journal's index".into() };
+    }
     Error::Index { why: error.to_string() }
 }

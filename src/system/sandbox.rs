@@ -40,13 +40,13 @@ pub fn prepare(
     fs::create_dir_all(&root).at("make", &root)?;
     assembly(&root)?;
     let plain = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    tmpfs(&root.join("run"), plain, "mode=0755")?;
-    tmpfs(&root.join("tmp"), plain, "mode=1777")?;
-    let sys = existing(&root, "sys")?;
+    tmpfs(&files::mount_point(&root, "run")?, plain, "mode=0755")?;
+    tmpfs(&files::mount_point(&root, "tmp")?, plain, "mode=1777")?;
+    let sys = files::mount_point(&root, "sys")?;
     let read_only = plain | MsFlags::MS_NOEXEC | MsFlags::MS_RDONLY;
     mount(Some("sysfs"), &sys, Some("sysfs"), read_only, NONE).at("mount", &sys)?;
-    existing(&root, "proc")?;
-    small_dev(&existing(&root, "dev")?, device)?;
+    files::mount_point(&root, "proc")?;
+    small_dev(&files::mount_point(&root, "dev")?, device)?;
     files::make_dir(&root.join("run/lock"), 0o1777)?;
     files::make_dir(&root.join("run/flipper"), 0o755)?;
     let mark = root.join("run/flipper/run"); // policy-rc.d looks for it: nothing is started in a run
@@ -194,12 +194,6 @@ fn tell(error: &Error) -> i32 {
     error.exit() as i32
 }
 
-fn existing(root: &Path, inside: &str) -> Result<PathBuf> {
-    let path = root.join(inside);
-    fs::create_dir_all(&path).at("make", &path)?;
-    Ok(path)
-}
-
 fn tmpfs(at: &Path, flags: MsFlags, options: &str) -> Result<()> {
     fs::create_dir_all(at).at("make", at)?;
     mount(Some("tmpfs"), at, Some("tmpfs"), flags, Some(options)).at("mount", at)
@@ -250,6 +244,9 @@ fn lend_name_servers(root: &Path) -> Result<()> {
     let servers = fs::read("/etc/resolv.conf").unwrap_or_default();
     let lent = root.join(LENT_RESOLV_CONF.trim_start_matches('/'));
     fs::write(&lent, &servers).at("write", &lent)?;
+    if !files::is_real_directory(root, Path::new("etc")) {
+        return Ok(()); // behind a link lies the /etc of this machine
+    }
     let path = root.join("etc/resolv.conf");
     match fs::read_link(&path) {
         // A link into /run (systemd-resolved, connman) dangles in a run: its target is provided.
@@ -257,7 +254,7 @@ fn lend_name_servers(root: &Path) -> Result<()> {
             let target = if target.is_absolute() { target } else { Path::new("/etc").join(target) };
             let Some(inside) = inside_run(&target) else { return Ok(()) };
             let file = root.join("run").join(inside);
-            if !file.exists() {
+            if file.symlink_metadata().is_err() {
                 fs::create_dir_all(file.parent().unwrap_or(root)).at("make", &file)?;
                 fs::write(&file, &servers).at("write", &file)?;
             }

@@ -355,7 +355,12 @@ fn one_damaged_profile_does_not_take_the_others_with_it() {
         let run = rig.profile(&["run", "lab", "true"]);
         // What only describes a profile stops no run: it may be the way to mend things. It is said.
         let expected: &[i32] = if word == "profile.json" { &[0] } else { &[2, 3] };
-        assert!(expected.contains(&run.status) && run.err.contains(word), "{word}: {} {}", run.status, run.err);
+        assert!(
+            expected.contains(&run.status) && run.err.contains(word),
+            "{word}: {} {}",
+            run.status,
+            run.err
+        );
         rig.sh("two", "true");
         rig.undo(&["--profile", "two", "--yes"]).ok();
         rig.undo(&["--profile", "two", "--redo", "--yes"]).ok();
