@@ -2,6 +2,8 @@
 //! machine's own status, a made one with every state there is, and broken ones that both must refuse.
 //! dpkg must be there; a test that skips itself would say nothing.
 
+mod long;
+
 use std::process::Command;
 
 use deb822_fast::borrowed::{BorrowedParagraph, parse_borrowed};
@@ -201,7 +203,7 @@ fn paragraphs() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: long::cases(1000), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn generated_paragraphs_read_as_deb822_fast_reads_them(text in paragraphs()) {

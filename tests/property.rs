@@ -2,6 +2,8 @@
 //! however broken, panic a parser: these programs run inside apt. dpkg must be there; a test that skips
 //! itself would say nothing. (tests/oracle.rs asks about real and good input.)
 
+mod long;
+
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -160,7 +162,7 @@ fn some_real_paragraphs() -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 1500, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: long::cases(1500), failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn versions_are_in_one_total_order(a in version(), (b, c) in neighbours()) {

@@ -7,6 +7,8 @@
 //! The editor's rules, on states: a change forgets what could be redone; an undo remembers the state
 //! it left; a redo returns to a remembered state as it was, with what that one remembered.
 
+mod long;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -281,7 +283,7 @@ fn minus(these: &[EntryNumber], those: &[EntryNumber]) -> Vec<EntryNumber> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: long::cases(500), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_planner_agrees_with_the_states_themselves(steps in steps()) {

@@ -40,7 +40,11 @@ pub fn run(common: &Common, version: &str) -> Result<Exit> {
     btrfs::delete(&aside)?;
     files::remove_if_there(&layout.manifest(&version))?;
     stage::close(&session, &mut entry, State::Completed, None)?;
-    report::line(format_args!("removed base {version}"));
+    report::done(
+        common.json,
+        serde_json::json!({"removed": version}),
+        format_args!("removed base {version}"),
+    );
     Ok(Exit::Done)
 }
 

@@ -25,7 +25,11 @@ pub fn run(common: &Common, id: Option<&str>) -> Result<Exit> {
     session.write_settings(&settings)?; // the visible moment
     let outcome = entry.outcome.clone();
     stage::close(&session, &mut entry, State::Completed, outcome)?;
-    report::line(format_args!("the default profile is {id}"));
+    report::done(
+        common.json,
+        serde_json::json!({"default": id}),
+        format_args!("the default profile is {id}"),
+    );
     Ok(Exit::Done)
 }
 

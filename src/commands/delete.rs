@@ -38,14 +38,19 @@ pub fn run(common: &Common, id: &str) -> Result<Exit> {
     files::sync_parent(aside.path())?;
     drop(claimed);
     stage::close(&session, &mut entry, State::Completed, None)?;
-    report::line(format_args!("deleted profile {id}; flipper-undo --profile {id} brings it back"));
+    let value = serde_json::json!({"deleted": id, "entry": entry.number});
+    report::done(
+        common.json,
+        value,
+        format_args!("deleted profile {id}; flipper-undo --profile {id} brings it back"),
+    );
     Ok(Exit::Done)
 }
 
 /// Brings the newest deleted profile of this id back, under its own name.
 pub fn undelete(session: &Session, id: &ProfileId) -> Result<Exit> {
     let (deleted_by, aside) = session.deleted(id)?.ok_or_else(|| Error::NoSuchProfile { id: id.clone() })?;
-    report::line(format_args!("brings profile {id} back (deleted by entry {deleted_by})"));
+    report::note(format_args!("brings profile {id} back (deleted by entry {deleted_by})"));
     report::confirm("go on?", session.common.yes)?;
     let mut entry = session.journal.lock()?.begin(Kind::Undelete, now(), |entry| {
         entry.profile = Some(id.clone());
@@ -57,6 +62,7 @@ pub fn undelete(session: &Session, id: &ProfileId) -> Result<Exit> {
     fs::rename(aside.path(), home.path()).at("rename to", home.path())?; // the visible moment
     files::sync_parent(home.path())?;
     stage::close(session, &mut entry, State::Completed, None)?;
-    report::line(format_args!("profile {id} is back"));
+    let value = serde_json::json!({"undeleted": id, "entry": entry.number});
+    report::done(session.common.json, value, format_args!("profile {id} is back"));
     Ok(Exit::Done)
 }

@@ -10,6 +10,7 @@ use super::session::Session;
 pub fn rebuild(common: &Common) -> Result<Exit> {
     let session = Session::to_change(common)?;
     let entries = Index::rebuild(&session.journal, &session.pool.layout)?;
-    report::line(format_args!("index made again from {}", report::count(entries, "entry", "entries")));
+    let sentence = format!("index made again from {}", report::count(entries, "entry", "entries"));
+    report::done(common.json, serde_json::json!({"entries": entries}), sentence);
     Ok(Exit::Done)
 }

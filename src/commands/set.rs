@@ -28,10 +28,12 @@ pub fn run(common: &Common, args: &Set) -> Result<Exit> {
     }
     if !facts.is_empty() {
         set_facts(&session, &id, &facts)?;
-        report::line("set; it counts from the next start of the profile, and flipper-undo takes it back");
-    } else {
-        report::line("set");
     }
+    let sentence = match facts.is_empty() {
+        true => "set",
+        false => "set; it counts from the next start of the profile, and flipper-undo takes it back",
+    };
+    report::done(common.json, serde_json::json!({"profile": id}), sentence);
     Ok(Exit::Done)
 }
 

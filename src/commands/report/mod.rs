@@ -28,6 +28,11 @@ pub fn text(text: impl Display) {
     let _ = write!(std::io::stdout(), "{text}");
 }
 
+/// How a verb ended: the value for programs, or the sentence for people.
+pub fn done(json_wanted: bool, value: serde_json::Value, sentence: impl Display) {
+    if json_wanted { json(&value) } else { line(sentence) }
+}
+
 /// Something worth saying that is not the result.
 pub fn note(text: impl Display) {
     let _ = writeln!(std::io::stderr(), "{}", safe(text));
