@@ -34,12 +34,6 @@ mod delete;
 #[cfg(feature = "index")]
 mod hook;
 #[cfg(feature = "index")]
-mod hook_packages;
-#[cfg(feature = "index")]
-mod hook_post;
-#[cfg(feature = "index")]
-mod hook_pre;
-#[cfg(feature = "index")]
 mod init;
 #[cfg(feature = "index")]
 mod journal;

@@ -5,7 +5,7 @@ use crate::model::{ProfileId, State};
 use crate::system::{base, files, guard, pool};
 
 use super::cli::Common;
-use super::hook::UNPROTECTED;
+use super::hook::session::UNPROTECTED;
 use super::session::Session;
 use super::{report, undo_plan};
 

@@ -7,8 +7,8 @@ use crate::policy::recover::{Verdict, unfinished};
 use crate::system::journal::LockedJournal;
 use crate::system::{btrfs, driver, files, roots};
 
-use super::hook::{Hook, UNPROTECTED};
-use super::{now, recover, report};
+use super::session::{Hook, UNPROTECTED};
+use crate::commands::{now, recover, report};
 
 /// Programs whose one transaction is many commits: every post closes the entry, the next pre of the
 /// same living process opens it again.
@@ -23,7 +23,7 @@ pub fn run(hook: &Hook) -> Result<()> {
         return Ok(());
     }
     close_interrupted(hook, &locked)?;
-    let base = roots::base_of(&root_dir(hook))?;
+    let base = roots::base_of(&hook.root())?;
     let mut entry = locked.begin(Kind::Packages, now(), |entry| {
         entry.profile = Some(hook.booted.profile.clone());
         entry.root = Some(hook.booted.root);
@@ -46,7 +46,7 @@ pub fn run(hook: &Hook) -> Result<()> {
 fn take_point(hook: &Hook, entry: &Entry) -> Result<()> {
     files::sync_file_system(hook.pool.layout.top())?;
     let profile = hook.pool.layout.profile(&hook.booted.profile);
-    btrfs::point(root_dir(hook).path(), profile.point(entry.number).path())
+    btrfs::point(hook.root().path(), profile.point(entry.number).path())
 }
 
 /// A program that set apt up twice runs this hook twice a commit; and a program of many commits goes
@@ -82,7 +82,7 @@ fn close_interrupted(hook: &Hook, locked: &LockedJournal) -> Result<()> {
     for mut entry in open.into_iter().filter(|entry| of_this_root(&entry)) {
         let point = hook.pool.layout.profile(&hook.booted.profile).point(entry.number);
         entry.point &= point.path().is_dir();
-        let never_wrote = entry.point && recover::dpkg_never_wrote(&root_dir(hook), &point)?;
+        let never_wrote = entry.point && recover::dpkg_never_wrote(&hook.root(), &point)?;
         if let Verdict::Close { state, outcome, .. } = unfinished(never_wrote, entry.point) {
             (entry.state, entry.outcome) = (state, Some(outcome));
             entry.ended = Some(now());
@@ -108,8 +108,4 @@ fn tell_if_left(hook: &Hook) -> Result<()> {
         ));
     }
     Ok(())
-}
-
-pub fn root_dir(hook: &Hook) -> crate::model::layout::RootDir {
-    hook.pool.layout.profile(&hook.booted.profile).root(hook.booted.root)
 }

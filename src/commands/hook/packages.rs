@@ -19,8 +19,7 @@ use crate::system::locks::Lock;
 use crate::system::pool::{self, Pool};
 use crate::system::{archives, programs};
 
-use super::hook::Hook;
-use super::hook_pre::root_dir;
+use super::session::Hook;
 
 /// What apt said, read to its end.
 pub struct Stream {
@@ -69,7 +68,7 @@ pub fn run(hook: &Hook, stream: &Stream) -> Result<()> {
     hook.journal.note_plan(&entry, &plan)?;
     if stream.removes_us() {
         let base = hook.pool.layout.base(&hook.booted.base);
-        programs::keep(&hook.pool.layout, &root_dir(hook), &base)?;
+        programs::keep(&hook.pool.layout, &hook.root(), &base)?;
     }
     if plan.planned.iter().any(|planned| planned.new.is_some()) {
         look_up_beside_dpkg(entry.number)?;

@@ -12,17 +12,16 @@ use crate::system::index::Index;
 use crate::system::locks::Lock;
 use crate::system::{btrfs, files, upper};
 
-use super::hook::Hook;
-use super::hook_packages::{apply, wait_for_look_up};
-use super::hook_pre::root_dir;
-use super::{now, recover, report};
+use super::packages::{apply, wait_for_look_up};
+use super::session::Hook;
+use crate::commands::{now, recover, report};
 
 const STATUS: &str = "var/lib/dpkg/status";
 
 pub fn run(hook: &Hook) -> Result<()> {
     let Some(mut entry) = hook.open_entry()? else { return Ok(()) };
     let point = hook.pool.layout.profile(&hook.booted.profile).point(entry.number);
-    if entry.point && recover::dpkg_never_wrote(&root_dir(hook), &point)? {
+    if entry.point && recover::dpkg_never_wrote(&hook.root(), &point)? {
         return forget(hook, &entry, &point);
     }
     look(hook, &mut entry, &point)?;

@@ -9,39 +9,30 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::model::booted::Booted;
 use crate::model::config::KeyValues;
-use crate::model::entry::Driver;
 use crate::model::error::{Error, Result};
-use crate::model::{Entry, State};
-use crate::system::journal::Journal;
-use crate::system::pool::{self, Pool};
-use crate::system::{driver, files};
+use crate::system::{driver, files, pool};
 
-use super::{hook_packages, hook_post, hook_pre, report};
+use super::report;
+use session::{Hook, UNPROTECTED};
 
-/// Why the run that is under way has no point; beside the booted file, gone with the boot.
-pub const UNPROTECTED: &str = "/run/flipper/unprotected";
+mod packages;
+mod post;
+mod pre;
+pub mod session;
+
 const SETTINGS: &str = "/etc/flipper/profiles.conf";
-
-/// The booted root, its pool, and who runs packages in it.
-pub struct Hook {
-    pub booted: Booted,
-    pub pool: Pool,
-    pub journal: Journal,
-    pub driver: Driver,
-}
 
 pub fn main() -> ExitCode {
     super::log_to_stderr();
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
     let verb = words.first().and_then(|w| w.to_str()).unwrap_or_default();
     let ended = match (verb, words.get(1)) {
-        ("pre", None) => guarded(hook_pre::run, unprotected),
-        ("dpkg-pre", None) => guarded(hook_pre::run, unprotected).and_then(|()| refuse_dpkg_if_strict()),
-        ("packages", None) => packages(),
-        ("post" | "dpkg-post", None) => guarded(hook_post::run, not_closed),
-        ("archives", Some(number)) => hook_packages::archives(number),
+        ("pre", None) => guarded(pre::run, unprotected),
+        ("dpkg-pre", None) => guarded(pre::run, unprotected).and_then(|()| refuse_dpkg_if_strict()),
+        ("packages", None) => plan(),
+        ("post" | "dpkg-post", None) => guarded(post::run, not_closed),
+        ("archives", Some(number)) => packages::archives(number),
         _ => Err(Error::Usage("flipper-hook is called by apt and dpkg; see flipper-hook(8)".into())),
     };
     match ended {
@@ -68,36 +59,27 @@ fn guarded(step: fn(&Hook) -> Result<()>, failed: fn(&str)) -> Result<()> {
         failed(SKIPPED);
         return Ok(());
     }
-    if let Err(error) = open(booted).and_then(|hook| step(&hook)) {
+    if let Err(error) = Hook::open(booted).and_then(|hook| step(&hook)) {
         failed(&error.to_string());
     }
     Ok(())
 }
 
 /// The second hook reads apt's stream to its end whatever happens, and is where `strict` refuses.
-fn packages() -> Result<()> {
-    let stream = hook_packages::read_stream()?;
+fn plan() -> Result<()> {
+    let stream = packages::read_stream()?;
     let Ok(Some(booted)) = pool::booted() else { return Ok(()) };
     let why = files::read_line(Path::new(UNPROTECTED)).unwrap_or_default();
     if !why.is_empty() {
         return refuse_if_strict(&why, stream.only_frees_space() || stream.removes_us());
     }
-    match open(booted).and_then(|hook| hook_packages::run(&hook, &stream)) {
+    match Hook::open(booted).and_then(|hook| packages::run(&hook, &stream)) {
         Ok(()) => Ok(()),
         Err(error) => {
             report::note(format_args!("flipper-profiles: this run's plan is not in the journal: {error}"));
             Ok(())
         }
     }
-}
-
-fn open(booted: Booted) -> Result<Hook> {
-    let pool = Pool::of_booted(&booted)?;
-    pool.need_writable_format()?;
-    let journal = Journal::new(&pool.layout);
-    let driver = driver::of_this_hook("/".as_ref())?
-        .ok_or_else(|| Error::Child { program: "flipper-hook".into(), why: "no program above it".into() })?;
-    Ok(Hook { booted, pool, journal, driver })
 }
 
 const SKIPPED: &str = "FLIPPER_SKIP=1 was asked for";
@@ -132,17 +114,4 @@ fn refuse_if_strict(why: &str, allowed: bool) -> Result<()> {
         return Ok(());
     }
     Err(Error::Unprotected { why: why.to_owned() })
-}
-
-impl Hook {
-    /// Is this open entry the one of the run that calls us?
-    pub fn is_ours(&self, entry: &Entry) -> bool {
-        entry.root == Some(self.booted.root) && entry.driver.as_ref() == Some(&self.driver)
-    }
-
-    /// The open entry of this run.
-    pub fn open_entry(&self) -> Result<Option<Entry>> {
-        let open = self.journal.open_entries(Some(&self.booted.profile))?;
-        Ok(open.into_iter().find(|entry| entry.state == State::Open && self.is_ours(entry)))
-    }
 }
