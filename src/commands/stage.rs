@@ -47,6 +47,14 @@ pub fn keep_programs(session: &Session, facts: &ProfileFacts) -> Result<()> {
     crate::system::programs::keep(&session.pool.layout, &root, &base)
 }
 
+/// An open entry is somebody's work; where it is apt's, its process is named.
+pub fn name_worker(session: &Session, facts: &ProfileFacts, error: Error) -> Error {
+    match (&error, keep_packages_still(session, facts)) {
+        (Error::Busy { .. }, Err(apt @ Error::AptRunning { .. })) => apt,
+        _ => error,
+    }
+}
+
 /// Carries a plan out. The caller holds the profile's lock and has the person's yes.
 pub fn act(session: &Session, facts: &ProfileFacts, plan: &Plan) -> Result<Staged> {
     let _still = keep_packages_still(session, facts)?;

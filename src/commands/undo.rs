@@ -30,7 +30,8 @@ pub fn run(args: &Undo) -> Result<Exit> {
     if !args.path.is_empty() {
         return restore::run(&session, &facts, ask, &args.path, args.dry_run);
     }
-    let preview = undo_plan::preview(&session, &facts, undo_plan::plan(&facts, ask)?)?;
+    let plan = undo_plan::plan(&facts, ask).map_err(|error| stage::name_worker(&session, &facts, error))?;
+    let preview = undo_plan::preview(&session, &facts, plan)?;
     show(&session, &facts, &preview);
     if args.dry_run {
         return Ok(Exit::Done);
