@@ -33,6 +33,12 @@
 //!   they were named, and two pools may both have a profile `lab`;
 //! - whether an upper is in use is asked of the kernel too, by a mount that cannot succeed
 //!   (`system/guard.rs`): it knows of overlays that are in no mountinfo any more;
+//! - a package run counts as empty when the status file is the very inode it was and updates/ is
+//!   empty, whatever apt had planned: dpkg notes what it begins in updates/ before it runs the first
+//!   script (seen with dpkg 1.21 and 1.22), and Debug::pkgDPkgPM plans much and does nothing;
+//! - the index uses exclusive locking, without the shared-memory file: on a full disk its mapping
+//!   ends a program with SIGBUS;
+//! - `mount` shows the bare merged tree, what undo takes back; home and state/ are mounted by `run`;
 //! - a deleted profile keeps its id until it is pruned, so that undo can bring it back.
 
 // flipper-rescue is built without the index and uses a part of these rooms only.
