@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
 
 use fs2::FileExt;
 use serde_json::Value;
@@ -129,8 +130,20 @@ pub fn ours() -> &'static Ours {
             command(&["dpkg-deb", "-x", &deb, aside.to_str().unwrap()], &[], b"").ok();
             fs::rename(&aside, &programs).expect("rename");
         }
+        used(&programs);
         Ours { deb: deb.into(), programs }
     })
+}
+
+/// This is still of use; what was of none for three days goes.
+fn used(kept: &Path) {
+    File::open(kept).and_then(|file| file.set_modified(SystemTime::now())).expect("touch");
+    for old in fs::read_dir(cache()).expect("list").filter_map(Result::ok) {
+        let age = old.metadata().and_then(|m| m.modified()).ok().and_then(|time| time.elapsed().ok());
+        if age.is_some_and(|age| age > Duration::from_secs(3 * 24 * 3600)) {
+            let _ = fs::remove_dir_all(old.path()).or_else(|_| fs::remove_file(old.path()));
+        }
+    }
 }
 
 fn locked(name: &str) -> File {
@@ -231,7 +244,7 @@ impl Pool {
             if done.status != 2 || !held.iter().any(|words| done.err.contains(words)) {
                 return done;
             }
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(20));
         }
         panic!("{words:?}: the root stays in use");
     }
@@ -289,6 +302,7 @@ fn prepared_image(suite: &str) -> PathBuf {
     if !image.exists() {
         prepare(&image, &root, &depends);
     }
+    used(&image);
     image
 }
 
@@ -310,7 +324,7 @@ fn prepare(image: &Path, root: &str, depends: &str) {
             fs::rename(&aside, image).expect("rename");
             return;
         }
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20));
     }
     panic!("{text} stays attached to a loop device");
 }
