@@ -272,7 +272,13 @@ fn only_the_report_prints() {
 
 #[test]
 fn nothing_is_left_unfinished_or_switched_off() {
-    let words = ["todo!(", "unimplemented!(", "dbg!(", "#[ignore"];
+    // In two pieces, so that this file is not found by its own words.
+    let words = [
+        concat!("todo", "!("),
+        concat!("unimplemented", "!("),
+        concat!("dbg", "!("),
+        concat!("#[", "ignore"),
+    ];
     none(
         "unfinished",
         ["src", "tests"]
@@ -358,6 +364,9 @@ fn the_checks_find_what_they_are_for() {
         "fn f() {\n    // println!(1)\n    println!(\"{}\", 1);\n    eprintln!(\"print!(x)\");\n}\n";
     let found = lines_with(Path::new("x.rs"), printing, &["println!", "eprintln!", "print!", "eprint!"]);
     assert_eq!(found, ["x.rs:3: println!", "x.rs:4: eprintln!"]);
-    let unfinished = "#[ignore]\nfn f() { todo!() }\n";
-    assert_eq!(lines_with(Path::new("x.rs"), unfinished, &["todo!(", "#[ignore"]).len(), 2);
+    let unfinished = concat!("#[", "ignore]\nfn f() { todo", "!() }\n");
+    assert_eq!(
+        lines_with(Path::new("x.rs"), unfinished, &[concat!("todo", "!("), concat!("#[", "ignore")]).len(),
+        2
+    );
 }

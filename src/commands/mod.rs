@@ -11,54 +11,37 @@ use crate::model::error::{Error, Exit, Result};
 pub mod cli;
 pub mod report;
 
+mod base_import;
+mod base_list;
+mod base_prune;
+mod clone;
+mod create;
+mod default;
+mod delete;
+mod init;
+mod list;
+mod mount;
 mod recover;
 mod rescue;
+mod restore;
+mod run;
 mod session;
+mod set;
+mod show;
 mod stage;
+mod status;
+mod undo;
+mod undo_list;
 mod undo_plan;
+mod verify;
 
-#[cfg(feature = "index")]
-mod base_import;
-#[cfg(feature = "index")]
-mod base_list;
-#[cfg(feature = "index")]
-mod base_prune;
-#[cfg(feature = "index")]
-mod clone;
-#[cfg(feature = "index")]
-mod create;
-#[cfg(feature = "index")]
-mod default;
-#[cfg(feature = "index")]
-mod delete;
+// These need the index, which flipper-rescue is built without.
 #[cfg(feature = "index")]
 mod hook;
 #[cfg(feature = "index")]
-mod init;
-#[cfg(feature = "index")]
 mod journal;
 #[cfg(feature = "index")]
-mod list;
-#[cfg(feature = "index")]
 mod log;
-#[cfg(feature = "index")]
-mod mount;
-#[cfg(feature = "index")]
-mod restore;
-#[cfg(feature = "index")]
-mod run;
-#[cfg(feature = "index")]
-mod set;
-#[cfg(feature = "index")]
-mod show;
-#[cfg(feature = "index")]
-mod status;
-#[cfg(feature = "index")]
-mod undo;
-#[cfg(feature = "index")]
-mod undo_list;
-#[cfg(feature = "index")]
-mod verify;
 
 #[cfg(feature = "index")]
 pub fn undo_main() -> ExitCode {

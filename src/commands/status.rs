@@ -5,7 +5,6 @@ use crate::model::{ProfileId, State};
 use crate::system::{base, files, guard, pool};
 
 use super::cli::Common;
-use super::hook::session::UNPROTECTED;
 use super::session::Session;
 use super::{report, undo_plan};
 
@@ -34,7 +33,7 @@ pub fn run(common: &Common) -> Result<Exit> {
             Err(error) => attention.push(format!("{id}: {error}")),
         }
     }
-    let why = files::read_line(UNPROTECTED.as_ref()).unwrap_or_default();
+    let why = files::read_line(pool::UNPROTECTED.as_ref()).unwrap_or_default();
     if booted.is_some() && !why.is_empty() {
         attention.push(format!("the last package run here was not protected: {why}"));
     }

@@ -17,6 +17,9 @@ use super::{btrfs, device, files, mountinfo};
 
 pub const BOOTED: &str = "/run/flipper/booted";
 
+/// Why the last package run here had no point; gone with the boot.
+pub const UNPROTECTED: &str = "/run/flipper/unprotected";
+
 /// Where pools are mounted, each by its UUID.
 const POOLS: &str = "/run/flipper/pool";
 

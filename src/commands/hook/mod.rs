@@ -14,12 +14,12 @@ use crate::model::error::{Error, Result};
 use crate::system::{driver, files, pool};
 
 use super::report;
-use session::{Hook, UNPROTECTED};
+use session::Hook;
 
 mod packages;
 mod post;
 mod pre;
-pub mod session;
+mod session;
 
 const SETTINGS: &str = "/etc/flipper/profiles.conf";
 
@@ -69,7 +69,7 @@ fn guarded(step: fn(&Hook) -> Result<()>, failed: fn(&str)) -> Result<()> {
 fn plan() -> Result<()> {
     let stream = packages::read_stream()?;
     let Ok(Some(booted)) = pool::booted() else { return Ok(()) };
-    let why = files::read_line(Path::new(UNPROTECTED)).unwrap_or_default();
+    let why = files::read_line(Path::new(pool::UNPROTECTED)).unwrap_or_default();
     if !why.is_empty() {
         return refuse_if_strict(&why, stream.only_frees_space() || stream.removes_us());
     }
@@ -86,7 +86,7 @@ const SKIPPED: &str = "FLIPPER_SKIP=1 was asked for";
 
 /// What was said before the run is not said again after it.
 fn not_closed(why: &str) {
-    if why != SKIPPED && files::read_line(Path::new(UNPROTECTED)).unwrap_or_default().is_empty() {
+    if why != SKIPPED && files::read_line(Path::new(pool::UNPROTECTED)).unwrap_or_default().is_empty() {
         report::note(format_args!("flipper-profiles: the entry of this run could not be closed: {why}"));
     }
 }
@@ -94,13 +94,13 @@ fn not_closed(why: &str) {
 /// Says that this run cannot be taken back, and keeps it for `packages` and for the login message.
 fn unprotected(why: &str) {
     report::note(format_args!("flipper-profiles: this package run is NOT protected: {why}"));
-    let _ = std::fs::write(UNPROTECTED, format!("{why}\n"));
+    let _ = std::fs::write(pool::UNPROTECTED, format!("{why}\n"));
 }
 
 /// A plain dpkg has no list of actions: what it removes is told by its words.
 fn refuse_dpkg_if_strict() -> Result<()> {
     let Ok(Some(_)) = pool::booted() else { return Ok(()) };
-    let why = files::read_line(Path::new(UNPROTECTED)).unwrap_or_default();
+    let why = files::read_line(Path::new(pool::UNPROTECTED)).unwrap_or_default();
     let dpkg = driver::of_this_hook("/".as_ref())?.and_then(|d| driver::command_line(d.pid));
     let removes = |line: String| line.split(' ').any(|w| ["-r", "-P", "--remove", "--purge"].contains(&w));
     if why.is_empty() { Ok(()) } else { refuse_if_strict(&why, dpkg.is_some_and(removes)) }

@@ -5,9 +5,9 @@ use crate::model::error::Result;
 use crate::model::{Entry, Kind, State};
 use crate::policy::recover::{Verdict, unfinished};
 use crate::system::journal::LockedJournal;
-use crate::system::{btrfs, driver, files, roots};
+use crate::system::{btrfs, driver, files, pool, roots};
 
-use super::session::{Hook, UNPROTECTED};
+use super::session::Hook;
 use crate::commands::{now, recover, report};
 
 /// Programs whose one transaction is many commits: every post closes the entry, the next pre of the
@@ -38,7 +38,7 @@ pub fn run(hook: &Hook) -> Result<()> {
         note_missing_point(hook, &mut entry, &error.to_string());
         return Err(error);
     }
-    files::remove_if_there(UNPROTECTED.as_ref())?;
+    files::remove_if_there(pool::UNPROTECTED.as_ref())?;
     tell_if_left(hook)
 }
 

@@ -9,9 +9,6 @@ use crate::system::driver;
 use crate::system::journal::Journal;
 use crate::system::pool::Pool;
 
-/// Why the run that is under way has no point; beside the booted file, gone with the boot.
-pub const UNPROTECTED: &str = "/run/flipper/unprotected";
-
 /// The booted root, its pool, and who runs packages in it.
 pub struct Hook {
     pub booted: Booted,
