@@ -154,9 +154,13 @@ fn cancel_entry(session: &Session, facts: &ProfileFacts, waiting: EntryNumber) -
 }
 
 /// Deletes a root that is not current any more and that nobody uses. What was written into it after
-/// its last point is kept first, as the point of an entry of kind `left`.
+/// its last point is kept first, as the point of an entry of kind `left`. The caller holds the profile's
+/// lock; another program may have been faster.
 pub fn retire(session: &Session, dir: &ProfileDir, number: EntryNumber) -> Result<()> {
     let root = dir.root(number);
+    if !root.path().is_dir() {
+        return Ok(());
+    }
     let lock = match guard::claim(&session.pool, &root) {
         Err(Error::InUse { .. }) => return Ok(()),
         other => other?,
