@@ -384,7 +384,12 @@ impl Lab<'_> {
         let at = dir.path().to_str().expect("text");
         self.pool.call("flipper-profile", &["mount", &self.id, at]).ok();
         let tree = tree::read(dir.path());
-        command(&["umount", at], &[], b"").ok();
+        // Another thread's child has what this one had open, from its fork to its exec.
+        let unmounted = (0..200).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            command(&["umount", at], &[], b"").status == 0
+        });
+        assert!(unmounted, "{at} stays busy");
         tree
     }
 }
