@@ -91,7 +91,7 @@ fn not_closed(why: &str) {
     }
 }
 
-/// Says that this run cannot be taken back, and keeps it for `packages` and for the login message.
+/// Says that this run cannot be taken back, and keeps it for `packages` and for `flipper-profile status`.
 fn unprotected(why: &str) {
     report::note(format_args!("flipper-profiles: this package run is NOT protected: {why}"));
     let _ = std::fs::write(pool::UNPROTECTED, format!("{why}\n"));

@@ -70,9 +70,9 @@ fn joined(hook: &Hook, locked: &LockedJournal) -> Result<bool> {
     }
 }
 
-/// Our driver holds dpkg's lock, so no other package run of this root is alive: what is open was cut, or
-/// refused by a hook after ours (apt-listbugs) before anything changed: then it goes, or plain undo would
-/// take back nothing. A run whose plan may be lost (a power cut) or was never told (dpkg alone) stays.
+/// Our driver holds dpkg's lock, so no other package run of this root is alive: what is open was cut
+/// (interrupted, and undo offers it), or refused by a hook after ours (apt-listbugs) before dpkg wrote
+/// anything (cancelled: plain undo would take back nothing).
 fn close_interrupted(hook: &Hook, locked: &LockedJournal) -> Result<()> {
     let open = hook.journal.open_entries(Some(&hook.booted.profile))?;
     let of_this_root = |entry: &&Entry| entry.kind == Kind::Packages && entry.root == Some(hook.booted.root);
