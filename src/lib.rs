@@ -41,7 +41,7 @@
 //! - `mount` shows the bare merged tree, what undo takes back; home and state/ are mounted by `run`;
 //! - a deleted profile keeps its id until it is pruned, so that undo can bring it back.
 
-// flipper-rescue is built without the index and uses a part of these rooms only.
+// flipper-rescue and flipper-hook are built without the index and use a part of these rooms only.
 #![cfg_attr(not(feature = "index"), allow(dead_code))]
 
 pub mod commands;

@@ -158,6 +158,8 @@ pub enum ProfileVerb {
 pub enum JournalVerb {
     /// Make the SQLite index again from the entries
     Rebuild,
+    /// Bring the SQLite index up to the entries; every package run and every reader does it
+    Refresh,
 }
 
 #[derive(Args, Debug)]
