@@ -19,6 +19,7 @@ mod create;
 mod default;
 mod delete;
 mod init;
+mod left;
 mod list;
 mod mount;
 mod recover;

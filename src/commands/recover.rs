@@ -12,7 +12,7 @@ use crate::system::locks::{self, DpkgLocks, Lock};
 use crate::system::{base, btrfs, driver, files, guard, pool, profiles, roots, upper};
 
 use super::session::Session;
-use super::{now, report, stage};
+use super::{left, now, report};
 
 /// Closes what is over and removes what is left over. One profile that cannot be judged stops no other:
 /// the next thing somebody needs may be an undo elsewhere.
@@ -63,6 +63,9 @@ fn close_what_is_over(session: &Session, owner: Option<&ProfileId>) -> Result<()
             }
             if let (Kind::Import | Kind::PruneBase, Some(version)) = (&entry.kind, &entry.base) {
                 base::forget_manifest(&session.pool.layout, version)?;
+            }
+            if state == State::Completed {
+                left::drop_cancelled(session, &entry)?;
             }
             close(session, &entry, state, outcome)?;
         }
@@ -123,6 +126,11 @@ pub fn state_of(session: &Session, entry: &Entry) -> Result<(State, Option<Strin
 pub fn settle(session: &Session, entries: &mut [Entry]) -> Result<()> {
     for entry in entries.iter_mut().filter(|e| e.is_open()) {
         (entry.state, entry.outcome) = state_of(session, entry)?;
+    }
+    let done = entries.iter().filter(|e| e.state == State::Completed);
+    let dropped: Vec<_> = done.filter_map(|e| e.cancels).collect();
+    for entry in entries.iter_mut().filter(|e| dropped.contains(&e.number)) {
+        entry.state = State::Cancelled;
     }
     Ok(())
 }
@@ -225,7 +233,7 @@ fn retire_left_roots(session: &Session, id: &ProfileId) -> Result<()> {
     for number in roots::numbers(&dir.roots())? {
         let being_made = open.iter().any(|entry| entry.number == number);
         if number != current && !being_made && files::names(dir.root(number).path()).is_ok() {
-            stage::retire(session, &dir, number)?;
+            left::retire(session, &dir, number)?;
         }
     }
     take_lent_back(session, &dir.root(current))

@@ -14,7 +14,7 @@ use crate::system::{btrfs, guard, profiles, roots, sandbox};
 
 use super::cli::Common;
 use super::session::Session;
-use super::{now, report, stage};
+use super::{left, now, report};
 
 /// A root that is ours for the run.
 struct Held {
@@ -55,7 +55,7 @@ fn in_profile(session: &Session, id: &ProfileId, command: &[OsString]) -> Result
     // Was it left by an undo? Then nobody needs it any more.
     let _still_ours = Lock::take_soon(&dir.lock(), "the profile");
     if _still_ours.is_ok() && roots::current(&dir)? != number {
-        stage::retire(session, &dir, number)?;
+        left::retire(session, &dir, number)?;
     }
     Ok(status)
 }

@@ -117,6 +117,10 @@ fn what(entry: &Entry) -> String {
         Kind::Packages => packages(entry),
         Kind::Undo => format!("undo: back to before {target}"),
         Kind::Redo => format!("redo: again as before {target}"),
+        Kind::Cancel => {
+            let dropped = entry.cancels.map_or("?".to_owned(), |dropped| dropped.to_string());
+            format!("cancel: entry {dropped} dropped before its boot")
+        }
         Kind::Restore if entry.target.is_some() => format!("some paths put back as before {target}"),
         Kind::Restore => "some paths put back".to_owned(),
         Kind::Create => "profile created".to_owned(),
