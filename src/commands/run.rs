@@ -14,7 +14,7 @@ use crate::system::{btrfs, guard, profiles, roots, sandbox};
 
 use super::cli::Common;
 use super::session::Session;
-use super::{left, now, report};
+use super::{left, now, report, told, undo_plan};
 
 /// A root that is ours for the run.
 struct Held {
@@ -29,12 +29,22 @@ pub fn run(common: &Common, id: &str, command: &[OsString], throwaway: bool) -> 
     let id: ProfileId = id.parse()?;
     let session = Session::to_change(common)?;
     session.need_outside("a run")?;
+    if command.is_empty() && !throwaway {
+        tell(&session, &id)?;
+    }
     let shell = [OsString::from("/bin/bash"), OsString::from("-l")];
     let command = if command.is_empty() { &shell } else { command };
     let status =
         if throwaway { in_copy(&session, &id, command)? } else { in_profile(&session, &id, command)? };
     // The command's own status, as if it had been run without us.
     std::process::exit(status)
+}
+
+/// Beginning to work in it is logging in.
+fn tell(session: &Session, id: &ProfileId) -> Result<()> {
+    let facts = undo_plan::look(session, Some(id.as_str()))?;
+    told::look(session, &facts).unasked().iter().for_each(report::note);
+    Ok(())
 }
 
 fn in_profile(session: &Session, id: &ProfileId, command: &[OsString]) -> Result<i32> {

@@ -76,6 +76,11 @@ pub fn changes_between(session: &Session, from: RootDir, to: RootDir) -> Result<
     Ok(compare(&State::read(session, from)?, &State::read(session, to)?))
 }
 
+/// The conffiles that differ between two states of a profile.
+pub fn conffiles_between(session: &Session, from: RootDir, to: RootDir) -> Result<Vec<PathBuf>> {
+    Ok(changed_conffiles(&State::read(session, from)?, &State::read(session, to)?))
+}
+
 /// One side of the comparison.
 struct State {
     root: RootDir,

@@ -5,4 +5,5 @@ pub mod outcome;
 pub mod recover;
 pub mod repair;
 pub mod settled;
+pub mod told;
 pub mod undo;

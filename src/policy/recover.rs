@@ -40,7 +40,7 @@ pub struct OpenFacts {
     pub author_gone: bool,
     /// This very entry's driver is alive and holds dpkg's lock.
     pub driver_holds_lock: bool,
-    /// We run inside this root, and nobody else holds dpkg's locks (one of our ancestors may).
+    /// We see this root as its processes do, from inside or from outside, and nobody else holds dpkg's locks (one of our ancestors may).
     pub no_other_run: bool,
 }
 

@@ -103,6 +103,18 @@ pub fn left_behind(facts: &Facts<'_>) -> Vec<EntryNumber> {
     made_there.map(|e| e.number).take_while(|number| *number > waiting).collect()
 }
 
+/// What a root that was left had in it after the undo that left it: that undo, and the changes since,
+/// newest first. `left`: the entry that kept it.
+pub fn went_with(entries: &[Entry], left: &Entry) -> Option<(EntryNumber, Vec<EntryNumber>)> {
+    let history = History::new(entries);
+    let of_root = |e: &&Entry| e.root.is_some() && e.root == left.root && e.number < left.number;
+    let left_it = |e: &&Entry| matches!(e.kind, Kind::Undo | Kind::Redo);
+    let since = entries.iter().rev().filter(of_root).find(left_it)?.number;
+    let stretch = Stretch { root: left.root?, below: Some(left.number) };
+    let changes = history.changes_in(stretch).map(|e| e.number).take_while(|number| *number > since);
+    Some((since, changes.collect()))
+}
+
 /// The newest change of the line that a plain undo takes back. A run that never had a point is passed
 /// over (and taken back with the one before it); one whose point went is not: the person must choose.
 /// A repair goes together with the run that was cut before it; alone, by its number.

@@ -45,7 +45,7 @@ const CHANGING: [&str; 30] = [
 ];
 
 /// How many moments of a command the short form takes.
-const SAMPLE: usize = 10;
+const SAMPLE: usize = 6;
 
 struct Case {
     name: &'static str,

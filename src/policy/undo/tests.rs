@@ -140,6 +140,9 @@ fn what_was_left_behind_comes_back_by_its_number() {
     let text = "1 create, 2 apt @1, 3 undo>2 @1, 4 apt @1, 5 left @1";
     assert_eq!(answer(text, "3", &[], "5").0, "redo 5, leaves 3 in use: +4 +2");
     assert_eq!(answer(text, "3", &[], "redo").0, "redo 3, leaves 3 in use: +2");
+    let entries = history(text);
+    assert_eq!(went_with(&entries, &entries[4]), Some((entries[2].number, vec![entries[3].number])));
+    assert_eq!(went_with(&entries, &entries[2]), None);
 }
 
 #[test]
