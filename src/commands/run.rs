@@ -30,7 +30,7 @@ pub fn run(common: &Common, id: &str, command: &[OsString], throwaway: bool) -> 
     let session = Session::to_change(common)?;
     session.need_outside("a run")?;
     if command.is_empty() && !throwaway {
-        tell(&session, &id)?;
+        tell(&session, &id);
     }
     let shell = [OsString::from("/bin/bash"), OsString::from("-l")];
     let command = if command.is_empty() { &shell } else { command };
@@ -40,11 +40,10 @@ pub fn run(common: &Common, id: &str, command: &[OsString], throwaway: bool) -> 
     std::process::exit(status)
 }
 
-/// Beginning to work in it is logging in.
-fn tell(session: &Session, id: &ProfileId) -> Result<()> {
-    let facts = undo_plan::look(session, Some(id.as_str()))?;
+/// Beginning to work in it is logging in. Not being able to look stops nothing: this run may be the way out.
+fn tell(session: &Session, id: &ProfileId) {
+    let Ok(facts) = undo_plan::look(session, Some(id.as_str())) else { return };
     told::look(session, &facts).unasked().iter().for_each(report::note);
-    Ok(())
 }
 
 fn in_profile(session: &Session, id: &ProfileId, command: &[OsString]) -> Result<i32> {

@@ -81,7 +81,7 @@ fn a_cut_run_with_its_numbers_until_it_is_repaired() {
     // The repair alone: the cut state is back, and told again.
     lab.undo(&[&repair.to_string()]).ok();
     lab.tree().must_be(&cut_state);
-    assert_eq!(at_login(&lab), [line.clone()]);
+    assert_eq!(at_login(&lab), told);
     lab.undo(&[]).ok();
     lab.tree().must_be(&before);
     assert_eq!(at_login(&lab), Vec::<String>::new());
@@ -161,16 +161,30 @@ fn a_run_whose_hook_failed() {
     assert!(here.contains("apt-get -qq install plain ran without protection at "), "{here}");
     assert!(here.contains("flipper-profiles: what was cut cannot be looked up: "), "{here}");
     assert_eq!(at_login(&lab).len(), 1);
-    // The hook did not even get to say so.
-    let lab = Pool::trixie().lab("told-killed");
-    lab.run(
-        "cd /usr/libexec/flipper-profiles; mv flipper-hook flipper-hook.real
-         printf '%s\\n' '#!/bin/sh' 'if test \"$1\" = pre; then kill -9 $$; fi' 'exec $0.real \"$@\"' > flipper-hook; chmod 755 flipper-hook",
-    )
-    .ok();
-    lab.run("apt-get -qq install plain").ok();
-    let told = at_login(&lab);
-    assert!(told.len() == 1 && told[0].contains("(flipper-hook pre did not finish)"), "{told:?}");
+}
+
+/// The first hook did not even get to say so: killed before its entry, or between entry and point.
+#[test]
+fn a_run_whose_hook_was_killed() {
+    let no_point = "$0.real pre; mkdir -p /tmp/p; mount -o subvolid=5 $(sed -n s/^device=//p /run/flipper/booted) /tmp/p
+        cd /tmp/p/@profiles/$(sed -n s/^profile=//p /run/flipper/booted)/snapshots; n=$(ls | sort -n | tail -n 1); mv $n x$n";
+    for (id, work) in [("told-killed", "true"), ("told-no-point", no_point)] {
+        let lab = Pool::trixie().lab(id);
+        lab.run(&format!(
+            "cd /usr/libexec/flipper-profiles; mv flipper-hook flipper-hook.real; cat > flipper-hook << 'END'\n\
+             #!/bin/sh\nif test \"$1\" = pre; then {work}; kill -9 $$; fi; exec $0.real \"$@\"\nEND\nchmod 755 flipper-hook"
+        ))
+        .ok();
+        lab.run("apt-get -qq install plain").ok().says("this run cannot be taken back");
+        let told = at_login(&lab);
+        assert!(told.len() == 1 && told[0].contains("(flipper-hook pre did not finish)"), "{id}: {told:?}");
+        assert!(
+            lab.entries().iter().all(|e| e["point"] == false && e["state"] == "completed"),
+            "{:#?}",
+            lab.entries()
+        );
+        lab.undo(&[]).exits(2).says("nothing to undo");
+    }
 }
 
 /// apt is dead and its run goes on: from outside that is seen, and undo does not wait for the run's end.

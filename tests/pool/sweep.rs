@@ -116,6 +116,60 @@ fn an_undo_of_an_undo() {
     sweep(&Case { name: "by number", in_use: false, prepare: &[UNDO], command, back: &[UNDO], drops: false });
 }
 
+/// A root that an undo left, and that was written after it: kept whole before it goes, once.
+#[test]
+fn what_was_left_is_kept() {
+    let rig = with_two_changes();
+    let words = ["set", "lab", "--note", "anything"].map(str::to_owned);
+    let old = leave_a_written_root(&rig, 0);
+    let moments = trace(&rig, "flipper-profile", &words);
+    assert_same(&old.upper, &kept_by(&rig, rig.last_entry("lab").0));
+    rig.undo(&["--profile", "lab", "--redo", "--yes"]).ok();
+    let mut cut = 0;
+    for (at, moment) in chosen(&moments).into_iter().enumerate() {
+        let old = leave_a_written_root(&rig, at + 1);
+        let options = ["-o", "/dev/null", "-e", &moment.inject()];
+        cut += usize::from(under_strace(&rig, "flipper-profile", &words, &options).status == 137);
+        recover(&rig, at);
+        rig.verify();
+        let since =
+            |(number, e): &(u64, serde_json::Value)| *number > rig.current("lab") && e["kind"] == "left";
+        let left: Vec<_> = rig.entries("lab").into_iter().filter(since).collect();
+        let done: Vec<u64> =
+            left.iter().filter(|(_, e)| e["state"] == "completed").map(|(n, _)| *n).collect();
+        assert!(left.iter().all(|(_, e)| e["state"] != "open") && done.len() == 1, "{moment:?}: {left:#?}");
+        assert_same(&old.upper, &kept_by(&rig, done[0]));
+        assert_eq!(Place::look(&rig).roots, BTreeSet::from([rig.current("lab")]), "{moment:?}");
+        rig.undo(&["--profile", "lab", "--redo", "--yes"]).ok();
+    }
+    assert!(cut > 5, "{cut} cuts");
+}
+
+/// An undo waits, something is written into the running root, and the power goes. Returns that root.
+fn leave_a_written_root(rig: &Rig, at: usize) -> Place {
+    let line = format!(
+        "while [ ! -e /run/go ]; do sleep 0.02; done; echo {at} > /etc/late; echo ready; exec sleep 100"
+    );
+    let run = rig.start(&["run", "lab", "sh", "-c", &format!("echo ready; {line}")]);
+    let first = crate::rig::need("pgrep", Command::new("pgrep").arg("-P").arg(run.0.id().to_string()));
+    let (number, root) = (rig.current("lab"), rig.root_dir("lab"));
+    undo_each(rig, &[UNDO]);
+    std::fs::write(format!("/proc/{first}/root/run/go"), "").unwrap();
+    let written = root.join("root/etc/late");
+    crate::rig::within(std::time::Duration::from_secs(10), "it is written", || {
+        std::fs::read_to_string(&written).is_ok_and(|text| text == format!("{at}\n"))
+    });
+    run.kill();
+    crate::rig::within(std::time::Duration::from_secs(10), "the run has ended", || {
+        !std::path::Path::new(&format!("/proc/{first}")).exists()
+    });
+    Place { current: number, upper: upper(&root), roots: BTreeSet::new() }
+}
+
+fn kept_by(rig: &Rig, entry: u64) -> Tree {
+    upper(&rig.in_pool(format!("@profiles/lab/snapshots/{entry}")))
+}
+
 /// The same three states for every case: 0 before the first change, 1 before the second, 2 now.
 fn with_two_changes() -> Rig {
     let rig = Rig::with_lab();
@@ -136,7 +190,8 @@ fn sweep(case: &Case) {
     }
     undo_each(&rig, case.prepare);
     let before = Place::look(&rig);
-    let moments = trace(&rig, &(case.command)(&rig));
+    let moments = trace(&rig, "flipper-undo", &whole(&(case.command)(&rig)));
+    assert_eq!(moments.iter().filter(|m| m.moves_the_pointer).count(), 1, "one visible moment: {moments:?}");
     let after = Place::look(&rig);
     assert_ne!(before.current, after.current, "{}: the command moved nothing", case.name);
     undo_each(&rig, case.back);
@@ -169,16 +224,19 @@ struct Place {
 
 impl Place {
     fn look(rig: &Rig) -> Place {
-        let carried = flipper_profiles::model::carried::CARRIED;
         Place {
             current: rig.current("lab"),
-            // A run of the profile has its lent link in it, a point of that run has not.
-            upper: tree::read(&rig.root_dir("lab").join("root"))
-                .without(&carried)
-                .without(&["etc/resolv.conf"]),
+            upper: upper(&rig.root_dir("lab")),
             roots: rig.names("@profiles/lab/roots").iter().map(|name| name.parse().unwrap()).collect(),
         }
     }
+}
+
+/// What a root or a point has over its base. A run of the profile has its lent link in it, what is made
+/// from a point of that run has not.
+fn upper(of: &std::path::Path) -> Tree {
+    let carried = flipper_profiles::model::carried::CARRIED;
+    tree::read(&of.join("root")).without(&carried).without(&["etc/resolv.conf"])
 }
 
 /// The state before or the state after, with everything that belongs to it. True: after.
@@ -251,11 +309,11 @@ impl Moment {
 }
 
 /// Runs the command whole and lists its calls.
-fn trace(rig: &Rig, words: &[String]) -> Vec<Moment> {
+fn trace(rig: &Rig, program: &str, words: &[String]) -> Vec<Moment> {
     let log = rig.path("calls");
     let calls: Vec<String> = CHANGING.iter().map(|call| format!("?{call}")).collect();
     let options = ["-o", log.to_str().unwrap(), "-e", &format!("trace={}", calls.join(","))];
-    under_strace(rig, "flipper-undo", &whole(words), &options).ok();
+    under_strace(rig, program, words, &options).ok();
     let (mut seen, mut moments) = (BTreeMap::new(), Vec::new());
     for line in std::fs::read_to_string(&log).unwrap().lines() {
         let Some((call, rest)) = line.split_once('(').filter(|(call, _)| CHANGING.contains(call)) else {
@@ -266,14 +324,13 @@ fn trace(rig: &Rig, words: &[String]) -> Vec<Moment> {
         let moves_the_pointer = call.starts_with("rename") && rest.contains("lab/current\"");
         moments.push(Moment { call: call.to_owned(), nth: *nth, moves_the_pointer });
     }
-    assert_eq!(moments.iter().filter(|m| m.moves_the_pointer).count(), 1, "one visible moment: {moments:?}");
     moments
 }
 
 fn chosen(moments: &[Moment]) -> Vec<Moment> {
-    let pointer = moments.iter().position(|m| m.moves_the_pointer).unwrap();
+    let pointer = moments.iter().position(|m| m.moves_the_pointer);
     let step = if long::cases(1) > 1 { 1 } else { moments.len().div_ceil(SAMPLE) };
-    let near = |at: usize| at.abs_diff(pointer + 1) <= 3;
+    let near = |at: usize| pointer.is_some_and(|pointer| at.abs_diff(pointer + 1) <= 3);
     let taken = moments.iter().enumerate().filter(|(at, _)| at % step == 0 || near(*at));
     taken.map(|(_, moment)| moment.clone()).collect()
 }

@@ -62,7 +62,7 @@ impl Stream {
     }
 }
 
-/// False: no entry is open for this run, so it has no point.
+/// False: this run has no point. The first hook was killed before its entry, or between entry and point.
 pub fn run(hook: &Hook, stream: &Stream) -> Result<bool> {
     let Some(entry) = hook.open_entry()? else { return Ok(false) };
     let parsed = stream
@@ -82,7 +82,7 @@ pub fn run(hook: &Hook, stream: &Stream) -> Result<bool> {
     if plan.planned.iter().any(|planned| planned.new.is_some()) {
         look_up_beside_dpkg(entry.number)?;
     }
-    Ok(true)
+    Ok(hook.pool.layout.profile(&hook.booted.profile).point(entry.number).path().is_dir())
 }
 
 /// A later commit of the same transaction adds to the plan of the earlier ones.
