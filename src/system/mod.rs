@@ -23,4 +23,5 @@ pub mod putback;
 pub mod roots;
 pub mod sandbox;
 pub mod template;
+pub mod unprotected;
 pub mod upper;

@@ -20,6 +20,9 @@ const STATUS: &str = "var/lib/dpkg/status";
 pub fn run(hook: &Hook) -> Result<()> {
     let Some(mut entry) = hook.open_entry()? else { return Ok(()) };
     let point = hook.pool.layout.profile(&hook.booted.profile).point(entry.number);
+    if entry.point && !point.path().is_dir() {
+        (entry.point, entry.outcome) = (false, Some("not protected: the first hook did not finish".into()));
+    }
     if entry.point && recover::dpkg_never_wrote(&hook.root(), &point)? {
         return forget(hook, &entry, &point);
     }

@@ -5,10 +5,10 @@ use crate::model::error::Result;
 use crate::model::{Entry, Kind, State};
 use crate::policy::recover::{Verdict, unfinished};
 use crate::system::journal::LockedJournal;
-use crate::system::{btrfs, driver, files, pool, roots};
+use crate::system::{btrfs, driver, files, pool, roots, unprotected};
 
 use super::session::Hook;
-use crate::commands::{now, recover, report};
+use crate::commands::{cut, now, recover, report};
 
 /// Programs whose one transaction is many commits: every post closes the entry, the next pre of the
 /// same living process opens it again.
@@ -18,6 +18,7 @@ pub fn run(hook: &Hook) -> Result<()> {
     if driver::stranger_holds_frontend("/".as_ref())? {
         return Ok(()); // another run is at work: dpkg will say so and change nothing
     }
+    files::remove_if_there(pool::UNPROTECTED.as_ref())?;
     let locked = hook.journal.lock()?;
     if joined(hook, &locked)? {
         return Ok(());
@@ -40,7 +41,7 @@ pub fn run(hook: &Hook) -> Result<()> {
         note_missing_point(hook, &mut entry, &error.to_string());
         return Err(error);
     }
-    files::remove_if_there(pool::UNPROTECTED.as_ref())?;
+    unprotected::forget("/".as_ref())?;
     tell_if_left(hook)
 }
 
@@ -88,6 +89,7 @@ fn close_interrupted(hook: &Hook, locked: &LockedJournal) -> Result<()> {
         if let Verdict::Close { state, outcome, .. } = unfinished(never_wrote, entry.point) {
             (entry.state, entry.outcome) = (state, Some(outcome));
             entry.ended = Some(now());
+            cut::note(&hook.pool.layout, &mut entry);
             locked.close(&entry)?;
         }
     }
@@ -106,7 +108,7 @@ fn tell_if_left(hook: &Hook) -> Result<()> {
     let current = roots::current(&profile)?;
     if current != hook.booted.root {
         report::note(format_args!(
-            "flipper-profiles: an undo waits (root {current}); this run goes into the state that is being left"
+            "flipper-profiles: an undo waits (root {current}); this run goes into the state that is being left; flipper-undo --cancel stays in it"
         ));
     }
     Ok(())
