@@ -19,5 +19,7 @@ mod profiles;
 mod recover;
 #[path = "pool/runs.rs"]
 mod runs;
+#[path = "pool/space.rs"]
+mod space;
 #[path = "pool/undo.rs"]
 mod undo;

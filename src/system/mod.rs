@@ -22,4 +22,5 @@ pub mod putback;
 pub mod roots;
 pub mod sandbox;
 pub mod template;
+pub mod tree_search;
 pub mod upper;

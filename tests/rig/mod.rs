@@ -78,6 +78,20 @@ impl Rig {
         Rig { dir, image }
     }
 
+    /// A btrfs without a pool, mounted at [`Rig::top`] with these options more, e.g. `compress=zstd`.
+    pub fn bare_btrfs_with(options: &str) -> Rig {
+        let rig = Rig::bare();
+        File::create(&rig.image).unwrap().set_len(SIZE).unwrap();
+        need("mkfs.btrfs", Command::new("mkfs.btrfs").arg("-q").arg(&rig.image));
+        let options = format!("loop,subvolid=5,{options}");
+        need("mount", Command::new("mount").args(["-o", &options]).arg(&rig.image).arg(rig.top()));
+        rig
+    }
+
+    pub fn bare_btrfs() -> Rig {
+        Rig::bare_btrfs_with("noatime")
+    }
+
     pub fn image_name(&self) -> &str {
         self.image.to_str().unwrap()
     }
