@@ -1,6 +1,7 @@
 //! What a pool promises, on real btrfs and real overlayfs: one test a promise. Run as root:
 //! `cargo test --test pool`. Each test has a pool of its own (tests/rig).
 
+mod long;
 mod rig;
 
 #[path = "pool/bases.rs"]

@@ -4,4 +4,5 @@ pub mod descent;
 pub mod outcome;
 pub mod recover;
 pub mod settled;
+pub mod space;
 pub mod undo;

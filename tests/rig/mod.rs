@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 
+pub mod life;
 pub mod root;
 pub mod tree;
 
@@ -117,6 +118,11 @@ impl Rig {
         within(Duration::from_secs(10), "the image's loop device goes", || {
             loop_device(&self.image).is_none()
         });
+    }
+
+    /// Commits the pool's running transaction.
+    pub fn sync(&self) {
+        need("btrfs", btrfs(&["filesystem", "sync"]).arg(self.top()));
     }
 
     pub fn top(&self) -> PathBuf {
