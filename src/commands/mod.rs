@@ -29,6 +29,7 @@ mod session;
 mod set;
 mod show;
 mod space;
+mod space_parts;
 mod stage;
 mod status;
 mod undo;

@@ -137,7 +137,8 @@ impl Holdings {
     pub fn bytes_by_holders(&self) -> Vec<(&Holders, u64)> {
         let mut bytes = vec![0; self.sets.len()];
         for held in &self.extents {
-            bytes[held.set as usize] += held.extent.length;
+            let sum: &mut u64 = &mut bytes[held.set as usize];
+            *sum = sum.saturating_add(held.extent.length);
         }
         self.sets.iter().zip(bytes).collect()
     }
@@ -200,3 +201,6 @@ impl Sets {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

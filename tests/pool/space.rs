@@ -1,7 +1,8 @@
 //! `space`, held against what btrfs says and does.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::Command;
@@ -168,4 +169,171 @@ fn warm_equals_cold(rig: &Rig, layout: &Layout) -> Holdings {
     assert_eq!(without_top(&warm.holdings), without_top(&cold.holdings));
     assert_eq!(without_top(&mended.holdings), without_top(&cold.holdings));
     cold.holdings
+}
+
+#[test]
+fn a_cache_that_cannot_be_believed_is_made_again() {
+    let rig = Rig::bare_btrfs();
+    fs::create_dir(rig.in_pool("@journal")).unwrap();
+    let layout = Layout::new(rig.top());
+    let cache = layout.space_cache();
+    let mut life = Life::begin(&rig, 7);
+    life.live(80);
+    let look = || {
+        rig.sync();
+        let mut found = space::holdings(&layout, true, |_, _| {}).unwrap();
+        found.holdings.release(&BTreeSet::from([space::TOP_LEVEL]));
+        (found.read, by_ids(&found.holdings))
+    };
+    let (all, truth) = look();
+    let good = fs::read(&cache).unwrap();
+    assert_eq!(look(), (0, truth.clone()));
+    let mut damaged: Vec<Vec<u8>> = vec![vec![], good[..good.len() - 1].to_vec(), good[..20].to_vec()];
+    damaged.push([good.as_slice(), b"x"].concat());
+    for at in (0..good.len()).step_by(good.len() / 20) {
+        let mut bytes = good.clone();
+        bytes[at] ^= 4;
+        damaged.push(bytes);
+    }
+    for bytes in damaged {
+        fs::write(&cache, bytes).unwrap();
+        assert_eq!(look(), (all, truth.clone()));
+        assert_eq!(fs::read(&cache).unwrap().len(), good.len(), "it was made again");
+    }
+    // A name that is no file: nothing is remembered, and nothing fails.
+    fs::remove_file(&cache).unwrap();
+    fs::create_dir_all(cache.join("in the way")).unwrap();
+    assert_eq!(look(), (all, truth.clone()));
+    fs::remove_dir_all(&cache).unwrap();
+    nix::unistd::mkfifo(&cache, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    assert_eq!(look(), (all, truth.clone()));
+    assert_eq!(look(), (0, truth.clone()), "a rename replaced it");
+    assert_eq!(rig.names("@journal"), ["space.cache"], "nothing is left beside it");
+}
+
+#[test]
+fn a_balance_moves_extents_and_nothing_is_mistaken() {
+    let rig = Rig::bare_btrfs();
+    fs::create_dir(rig.in_pool("@journal")).unwrap();
+    let layout = Layout::new(rig.top());
+    let mut life = Life::begin(&rig, 11);
+    life.live(120);
+    rig.sync();
+    let before = space::holdings(&layout, true, |_, _| {}).unwrap();
+    let sums = |holdings: &Holdings| Space::new(holdings).held();
+    need("btrfs", btrfs(&["balance", "start", "--full-balance"]).arg(rig.top()));
+    rig.sync();
+    let after = space::holdings(&layout, false, |_, _| {}).unwrap();
+    assert!(after.read > 0, "every extent has moved, so every subvolume has changed");
+    assert!(sums(&after.holdings) >= sums(&before.holdings));
+    let cold = warm_equals_cold(&rig, &layout);
+    assert_eq!(Space::new(&cold).held(), data_used(&rig));
+}
+
+#[test]
+fn space_is_what_btrfs_says_and_what_pruning_frees() {
+    let rig = Rig::with_lab();
+    let mut numbers = Vec::new();
+    for round in 0..4 {
+        rig.sh(
+            "lab",
+            &format!("dd if=/dev/urandom of=/opt/big{round} bs=1k count={} 2>/dev/null", 700 + round),
+        );
+        rig.sh("lab", "dd if=/dev/urandom of=/opt/changing bs=1k count=300 2>/dev/null; rm -f /opt/big1");
+        rig.profile(&["set", "lab", "--note", &format!("round {round}"), "--args", &format!("r{round}")])
+            .ok();
+        numbers.push(rig.last_entry("lab").0);
+    }
+    rig.profile(&["clone", "lab", "twin"]).ok();
+    // Somebody else's snapshot, which we know nothing of.
+    let point = |number: &u64| rig.in_pool(format!("@profiles/lab/snapshots/{number}"));
+    subvolumes::point(&point(&numbers[0]), &rig.in_pool("theirs")).unwrap();
+    let pool = rig.profile(&["space", "--json"]).json();
+    let lab = rig.profile(&["space", "lab", "--json"]).json();
+    rig.sync();
+
+    for (value, path) in lab["points"].as_array().unwrap().iter().zip(numbers.iter().rev().map(point)) {
+        assert_eq!(sizes(value), du(&path), "{}", path.display());
+    }
+    assert_eq!(sizes(&lab["roots"][0]), du(&rig.root_dir("lab")));
+    assert_eq!(sizes(&pool["bases"][0]), du(&rig.in_pool("@base/13.1")));
+    assert_eq!(pool["data"]["used"], data_used(&rig));
+    assert_eq!(pool["unaccounted"], 0);
+    assert_eq!(sizes(&lab), sizes(&pool["profiles"][0]));
+    let older: Vec<u64> =
+        lab["points"].as_array().unwrap().iter().map(|p| p["freed_with_older"].as_u64().unwrap()).collect();
+    assert!(
+        older.is_sorted_by(|a, b| a >= b) && older[0] == pool["profiles"][0]["freed_by_pruning"],
+        "{older:?}"
+    );
+
+    // The oldest two, then all of them.
+    let oldest: Vec<PathBuf> = numbers[..2].iter().map(point).collect();
+    let rest: Vec<PathBuf> = numbers[2..].iter().map(point).collect();
+    let used = data_used(&rig);
+    delete_and_wait(&rig, &oldest);
+    assert_eq!(used - data_used(&rig), older[2]);
+    delete_and_wait(&rig, &rest);
+    assert_eq!(used - data_used(&rig), older[0]);
+    assert_eq!(pool["freed_by_pruning"], older[0], "twin has no points");
+    assert!(older[2] > 0 && older[0] > older[2] + 100 * 1024);
+}
+
+#[test]
+fn the_pages_of_space_are_for_people() {
+    let rig = Rig::with_lab();
+    rig.sh("lab", "dd if=/dev/urandom of=/opt/big bs=1k count=2000 2>/dev/null");
+    rig.profile(&["set", "lab", "--args", "quiet"]).ok();
+    rig.profile(&["create", "gone"]).ok();
+    rig.profile(&["delete", "gone", "--yes"]).ok();
+    let page = rig.profile(&["space"]).ok().out;
+    let line = |begin: &str| {
+        page.lines().find(|line| line.starts_with(begin)).unwrap_or_else(|| panic!("{begin}\n{page}"))
+    };
+    assert!(line("pool on /dev/loop").contains("free") && line("  data: ").contains("allocated"), "{page}");
+    let ends = |begin: &str, word: &str| line(begin).find(word).map(|at| at + word.len());
+    assert_eq!(ends("PROFILE", "UNIQUE"), line("lab ").find("iB").map(|at| at + 2), "{page}");
+    assert!(line("lab ").trim_end().ends_with(" 1") && line(".deleted-gone-").contains("0 B"), "{page}");
+    assert!(line("13.1 ").contains("MiB") || line("13.1 ").contains("KiB"), "{page}");
+    assert!(page.contains("Pruning every point (1 point) would free"), "{page}");
+    assert!(page.lines().all(|line| line.chars().count() <= 100), "{page}");
+    let page = rig.profile(&["space", "lab"]).ok().out;
+    let (point, _) = rig.last_entry("lab");
+    assert!(page.starts_with("profile lab: ") && page.contains("(current)"), "{page}");
+    assert!(page.contains(&format!("  {point}  20")) && page.contains("THE STATE BEFORE"), "{page}");
+    rig.profile(&["space", "nobody"]).refused("there is no profile nobody");
+    rig.profile(&["space", "gone"]).refused("profile gone was deleted");
+    rig.profile(&["space", "NO"]).says(64, "is not a profile id");
+}
+
+#[test]
+fn a_full_pool_can_be_looked_at() {
+    let rig = Rig::with_lab();
+    rig.profile(&["set", "lab", "--args", "quiet"]).ok();
+    let before = rig.profile(&["space", "--json"]).json();
+    let cache = rig.in_pool("@journal/space.cache");
+    assert!(cache.is_file());
+    fs::remove_file(&cache).unwrap();
+    let mut fill = File::create(rig.in_pool("@data/home/fill")).unwrap();
+    let block = vec![b'x'; 1 << 20];
+    while fill.write_all(&block).and_then(|()| fill.sync_all()).is_ok() {}
+    let full = rig.profile(&["space", "--json"]).json();
+    assert_eq!(full["profiles"], before["profiles"]);
+    assert!(full["home"]["unique"].as_u64().unwrap() > 100 << 20, "{full}");
+    assert!(!cache.exists(), "nothing is written to a full disk");
+    rig.profile(&["space", "lab"]).ok();
+}
+
+/// unique, shared, total of a value of ours
+fn sizes(value: &serde_json::Value) -> [u64; 3] {
+    ["unique", "shared", "total"].map(|key| value[key].as_u64().unwrap_or_else(|| panic!("{key} in {value}")))
+}
+
+/// The same as btrfs counts it. Its total is of each file as the file sees it (uncompressed, an extent
+/// used in part counts in part), so both agree where no file is compressed or overwritten in place.
+fn du(path: &std::path::Path) -> [u64; 3] {
+    let text = need("btrfs", btrfs(&["filesystem", "du", "-s", "--raw"]).arg(path));
+    let mut words = text.lines().nth(1).unwrap().split_whitespace().map(|word| word.parse().unwrap_or(0));
+    let [total, exclusive, shared] = std::array::from_fn(|_| words.next().unwrap());
+    [exclusive, shared, total]
 }

@@ -1,5 +1,14 @@
-//! Bytes for people. One rule everywhere: below 1 KiB as they are, else the largest of KiB, MiB, GiB
-//! and TiB that leaves at least 1.0, with one decimal, rounded to the nearest.
+//! What `flipper-profile space` says, and bytes for people. One rule everywhere: below 1 KiB as they
+//! are, else the largest of KiB, MiB, GiB and TiB that leaves at least 1.0, with one decimal, rounded to
+//! the nearest.
+
+use std::path::Path;
+
+use super::{count, line, table};
+use crate::commands::space::{PoolSpace, ProfileSpace};
+use crate::commands::undo_list;
+use crate::policy::space::Sizes;
+use crate::system::usage::Allocated;
 
 const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
 
@@ -37,6 +46,83 @@ fn split(bytes: u64) -> (String, &'static str) {
         }
         unit += 1;
     }
+}
+
+pub fn pool(device: &Path, page: &PoolSpace) {
+    let usage = &page.usage;
+    line(format_args!("pool on {}: {} of {} free", device.display(), size(usage.free), size(usage.total)));
+    let used = |of: Allocated| format!("{} used of {} allocated", size(of.used), size(of.allocated));
+    if usage.mixed {
+        line(format_args!("  data and metadata together: {}", used(usage.data)));
+    } else {
+        line(format_args!("  data: {}", used(usage.data)));
+        line(format_args!("  metadata (names, small files; in no figure below): {}", used(usage.metadata)));
+    }
+    line(format_args!("  not allocated yet: {}\n", size(usage.unallocated)));
+    table(&pool_rows(page));
+    line("\nUNIQUE is freed when it goes; SHARED is held by something else too. Data on disk, compressed.");
+    if page.being_deleted > 0 {
+        let many = count(page.being_deleted, "subvolume is", "subvolumes are");
+        line(format_args!("{many} being deleted: what only they held is unaccounted until that is done."));
+    }
+    let points = count(page.points, "point", "points");
+    line(format_args!("Pruning every point ({points}) would free {}.", size(page.freed_by_pruning)));
+}
+
+fn pool_rows(page: &PoolSpace) -> Vec<Vec<String>> {
+    let head = |what: &str| titled(what, &["UNIQUE", "SHARED", "TOTAL"]);
+    let mut rows = vec![titled("PROFILE", &["UNIQUE", "SHARED", "TOTAL", "IN POINTS"])];
+    rows[0].push("POINTS".to_owned());
+    for profile in &page.profiles {
+        let mut cells = row(&profile.name, profile.sizes);
+        cells.push(size_cell(profile.freed_by_pruning));
+        cells.push(profile.points.to_string());
+        rows.push(cells);
+    }
+    rows.push(head("BASE"));
+    rows.extend(page.bases.iter().map(|(version, sizes)| row(version, *sizes)));
+    rows.push(head("OTHER"));
+    rows.push(row("home", page.home));
+    rows.push(row("elsewhere", page.elsewhere));
+    if page.unaccounted > 0 && !page.usage.mixed {
+        rows.push(vec!["unaccounted".to_owned(), size_cell(page.unaccounted)]);
+    }
+    rows
+}
+
+pub fn profile(page: &ProfileSpace) {
+    let (unique, shared) = (size(page.all.unique), size(page.all.shared));
+    line(format_args!("profile {}: {unique} unique, {shared} shared\n", page.id));
+    let mut rows = vec![titled("", &["UNIQUE", "SHARED", "TOTAL"])];
+    for (number, sizes) in &page.roots {
+        let mark = if *number == page.current { " (current)" } else { "" };
+        rows.push(row(&format!("root {number}{mark}"), *sizes));
+    }
+    rows.push(row("state", page.state));
+    table(&rows);
+    if page.points.is_empty() {
+        return;
+    }
+    line("");
+    let mut rows = vec![["UNIQUE", "AND OLDER", "TOTAL"].map(size_title).to_vec()];
+    rows[0].push("THE STATE BEFORE".to_owned());
+    for point in &page.points {
+        let cells = [point.sizes.unique, point.freed_with_older, point.sizes.total()];
+        let mut cells = cells.map(size_cell).to_vec();
+        cells.push(point.entry.as_ref().map_or(point.number.to_string(), undo_list::entry_line));
+        rows.push(cells);
+    }
+    table(&rows);
+    line("\nUNIQUE is freed when that point alone is pruned, AND OLDER when every older one goes too.");
+}
+
+fn titled(what: &str, titles: &[&str]) -> Vec<String> {
+    std::iter::once(what.to_owned()).chain(titles.iter().map(|title| size_title(title))).collect()
+}
+
+fn row(name: &str, sizes: Sizes) -> Vec<String> {
+    let sizes = [sizes.unique, sizes.shared, sizes.total()].map(size_cell);
+    std::iter::once(name.to_owned()).chain(sizes).collect()
 }
 
 #[cfg(test)]
