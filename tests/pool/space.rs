@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::Command;
@@ -314,9 +314,14 @@ fn a_full_pool_can_be_looked_at() {
     let cache = rig.in_pool("@journal/space.cache");
     assert!(cache.is_file());
     fs::remove_file(&cache).unwrap();
-    let mut fill = File::create(rig.in_pool("@data/home/fill")).unwrap();
-    let block = vec![b'x'; 1 << 20];
-    while fill.write_all(&block).and_then(|()| fill.sync_all()).is_ok() {}
+    let fill = File::create(rig.in_pool("@data/home/fill")).unwrap();
+    let (mut length, mut step) = (0, 1i64 << 30);
+    while step >= 4096 {
+        match unsafe { nix::libc::fallocate(fill.as_raw_fd(), 0, length, step) } {
+            0 => length += step,
+            _ => step /= 2,
+        }
+    }
     let full = rig.profile(&["space", "--json"]).json();
     assert_eq!(full["profiles"], before["profiles"]);
     assert!(full["home"]["unique"].as_u64().unwrap() > 100 << 20, "{full}");
