@@ -29,10 +29,12 @@ pub fn measure(session: &Session) -> Result<Found> {
     files::sync_file_system(layout.top())?;
     let mut bar = None;
     holdings(layout, session.pool.format.may_write(), |read, all| {
-        let bar = bar.get_or_insert_with(|| report::progress("reading subvolumes", all as u64));
-        bar.set_position(read as u64);
-        if read == all {
-            bar.finish_and_clear();
+        if all > 0 {
+            let bar = bar.get_or_insert_with(|| report::progress("reading subvolumes", all as u64));
+            bar.set_position(read as u64);
+            if read == all {
+                bar.finish_and_clear();
+            }
         }
     })
 }

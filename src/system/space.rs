@@ -40,12 +40,12 @@ pub fn holdings(layout: &Layout, may_write: bool, mut progress: impl FnMut(usize
     let being_deleted = roots.iter().filter(|root| root.being_deleted).count();
     let there: Vec<Subvolume> = roots.into_iter().filter(|r| !r.being_deleted).map(|r| r.subvolume).collect();
     let mut holdings = space_cache::load(layout).unwrap_or_default();
-    let remembered: Vec<Subvolume> = holdings.subvolumes().cloned().collect();
-    let same = |a: &Subvolume, b: &Subvolume| (a.id, a.uuid, a.generation) == (b.id, b.uuid, b.generation);
-    let is_known = |s: &&Subvolume| remembered.iter().any(|known| same(known, s));
-    let (known, unknown): (Vec<&Subvolume>, Vec<&Subvolume>) = there.iter().partition(is_known);
-    let kept: BTreeSet<u64> = known.iter().map(|s| s.id).collect();
-    holdings.release(&remembered.iter().map(|s| s.id).filter(|id| !kept.contains(id)).collect());
+    let version = |s: &Subvolume| (s.id, s.uuid, s.generation);
+    let remembered: BTreeSet<_> = holdings.subvolumes().map(version).collect();
+    let (known, unknown): (Vec<&Subvolume>, Vec<&Subvolume>) =
+        there.iter().partition(|subvolume| remembered.contains(&version(subvolume)));
+    let kept: BTreeSet<u64> = known.iter().map(|subvolume| subvolume.id).collect();
+    holdings.release(&remembered.iter().map(|(id, ..)| *id).filter(|id| !kept.contains(id)).collect());
 
     let (top, unknown): (Vec<&Subvolume>, Vec<&Subvolume>) = unknown.iter().partition(|s| s.id == TOP_LEVEL);
     let mut read = 0;

@@ -29,11 +29,17 @@ pub struct Allocated {
     pub allocated: u64,
 }
 
-/// struct btrfs_ioctl_space_args, with room for every kind of block group and profile there is.
+/// struct btrfs_ioctl_space_args, whose size is in the ioctl's number.
 #[repr(C)]
-struct Arguments {
+struct Head {
     slots: u64,
     found: u64,
+}
+
+/// With room for every kind of block group and profile there is.
+#[repr(C)]
+struct Arguments {
+    head: Head,
     spaces: [SpaceInfo; SLOTS],
 }
 
@@ -56,16 +62,16 @@ const TWO_COPIES: u64 = 1 << 4 | 1 << 5 | 1 << 6;
 const RAID1C3: u64 = 1 << 9;
 const RAID1C4: u64 = 1 << 10;
 
-/// The size in the ioctl's number is that of the head alone: slots and found.
-const SPACE_INFO: u64 = nix::request_code_readwrite!(0x94, 20, 16) as u64;
+nix::ioctl_readwrite!(space_info, 0x94, 20, Head);
 
 /// `place` is any file or directory of the file system.
 pub fn usage(place: &Path) -> Result<Usage> {
     let file = File::open(place).at("open", place)?;
-    let mut arguments = Arguments { slots: SLOTS as u64, found: 0, spaces: [SpaceInfo::default(); SLOTS] };
-    let done = unsafe { nix::libc::ioctl(file.as_raw_fd(), SPACE_INFO as _, &mut arguments) };
-    nix::errno::Errno::result(done).at("ask for the space of", place)?;
-    let found = (arguments.found as usize).min(SLOTS);
+    let mut arguments =
+        Arguments { head: Head { slots: SLOTS as u64, found: 0 }, spaces: [SpaceInfo::default(); SLOTS] };
+    // Sound: the kernel fills at most `slots` of the spaces that follow the head.
+    unsafe { space_info(file.as_raw_fd(), (&raw mut arguments).cast()) }.at("ask for the space of", place)?;
+    let found = (arguments.head.found as usize).min(SLOTS);
     let total = fs2::total_space(place).at("ask for the space of", place)?;
     let free = fs2::available_space(place).at("ask for the space of", place)?;
     Ok(summed(&arguments.spaces[..found], total, free))

@@ -60,7 +60,8 @@ pub fn pool(device: &Path, page: &PoolSpace) {
     }
     line(format_args!("  not allocated yet: {}\n", size(usage.unallocated)));
     table(&pool_rows(page));
-    line("\nUNIQUE is freed when it goes; SHARED is held by something else too. Data on disk, compressed.");
+    line("\nUNIQUE is freed when it goes, SHARED is held by something else too, IF PRUNED is freed when its");
+    line("points go. Data on disk, compressed.");
     if page.being_deleted > 0 {
         let many = count(page.being_deleted, "subvolume is", "subvolumes are");
         line(format_args!("{many} being deleted: what only they held is unaccounted until that is done."));
@@ -71,7 +72,7 @@ pub fn pool(device: &Path, page: &PoolSpace) {
 
 fn pool_rows(page: &PoolSpace) -> Vec<Vec<String>> {
     let head = |what: &str| titled(what, &["UNIQUE", "SHARED", "TOTAL"]);
-    let mut rows = vec![titled("PROFILE", &["UNIQUE", "SHARED", "TOTAL", "IN POINTS"])];
+    let mut rows = vec![titled("PROFILE", &["UNIQUE", "SHARED", "TOTAL", "IF PRUNED"])];
     rows[0].push("POINTS".to_owned());
     for profile in &page.profiles {
         let mut cells = row(&profile.name, profile.sizes);
