@@ -20,6 +20,8 @@ mod profiles;
 mod recover;
 #[path = "pool/runs.rs"]
 mod runs;
+#[path = "pool/space.rs"]
+mod space;
 #[path = "pool/sweep.rs"]
 mod sweep;
 #[path = "pool/undo.rs"]

@@ -31,6 +31,8 @@ mod run;
 mod session;
 mod set;
 mod show;
+mod space;
+mod space_parts;
 mod stage;
 mod status;
 mod told;
@@ -91,6 +93,7 @@ fn profile_verb(verb: cli::ProfileVerb, common: &cli::Common) -> Result<Exit> {
         Rename { id, name } => set::rename(common, &id, &name),
         Delete { id } => delete::run(common, &id),
         Default { id } => default::run(common, id.as_deref()),
+        Space { id } => space::run(common, id.as_deref()),
         Run { throwaway, id, command } => run::run(common, &id, &command, throwaway),
         Mount { state, dir, read_only } => mount::run(common, &state, &dir, read_only),
         Log { id, number } => log::run(common, id.as_deref(), number),

@@ -5,5 +5,6 @@ pub mod outcome;
 pub mod recover;
 pub mod repair;
 pub mod settled;
+pub mod space;
 pub mod told;
 pub mod undo;
