@@ -14,3 +14,5 @@ mod oracle;
 mod random;
 #[path = "changed/send.rs"]
 mod send;
+#[path = "changed/shown.rs"]
+mod shown;

@@ -76,3 +76,12 @@ fn same_bytes(a: &Path, b: &Path) -> bool {
 fn is_opaque(dir: &Path) -> bool {
     matches!(xattr::get(dir, "trusted.overlay.opaque"), Ok(Some(value)) if value == b"y")
 }
+
+/// The names that can be seen in a merged directory, unsorted.
+pub fn names(root: &RootDir, base: &Path, inside: &str) -> Result<Vec<std::ffi::OsString>> {
+    let mut names = files::names(&root.upper().join(inside))?;
+    let seen: std::collections::HashSet<_> = names.iter().cloned().collect();
+    names.extend(files::names(&base.join(inside))?.into_iter().filter(|name| !seen.contains(name)));
+    names.retain(|name| find(root, base, &Path::new(inside).join(name)).is_some());
+    Ok(names)
+}

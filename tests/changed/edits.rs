@@ -79,7 +79,11 @@ pub fn edit(top: &Path, count: usize, dice: &mut Dice) {
     for _ in 0..count {
         // Looking is slow: what went since then is an operation that fails.
         let (dirs, files) = look(top);
-        for _ in 0..if files.is_empty() { 0 } else { 5 } {
+        if files.len() < 20 {
+            fill(top, 100, dice);
+            continue;
+        }
+        for _ in 0..5 {
             one(&dirs, &files, dice);
         }
     }
@@ -89,7 +93,7 @@ fn one(dirs: &[PathBuf], files: &[PathBuf], dice: &mut Dice) {
     let (file, other, dir) = (dice.pick(files), dice.pick(files), dice.pick(dirs));
     let new = dir.join(name(dice));
     // Never the top itself.
-    let some_dir = if dirs.len() > 1 { &dirs[1 + dice.below(dirs.len() - 1)] } else { dir };
+    let some_dir = if dirs.len() > 1 { &dirs[1 + dice.below(dirs.len() - 1)] } else { file };
     let either = if dice.below(3) == 0 { some_dir } else { file };
     let _ = match dice.below(26) {
         0 | 1 => fs::write(&new, content(dice)),
@@ -104,8 +108,14 @@ fn one(dirs: &[PathBuf], files: &[PathBuf], dice: &mut Dice) {
         12 | 13 if !new.starts_with(some_dir) => fs::rename(some_dir, &new),
         14 => fs::hard_link(file, &new),
         15 | 16 => fs::remove_file(file),
-        17 if some_dir.components().count() > dirs[0].components().count() + 1 => fs::remove_dir_all(some_dir),
-        18 => xattr::set(either, *dice.pick(&["user.color", "trusted.c"]), &vec![b'x'; *dice.pick(&[1, 2, 900])]),
+        17 if some_dir.components().count() > dirs[0].components().count() + 1 => {
+            fs::remove_dir_all(some_dir)
+        }
+        18 => xattr::set(
+            either,
+            *dice.pick(&["user.color", "trusted.c"]),
+            &vec![b'x'; *dice.pick(&[1, 2, 900])],
+        ),
         19 => xattr::remove(either, "user.color"),
         20 if !either.is_symlink() => {
             fs::set_permissions(either, Permissions::from_mode(*dice.pick(&[0o600, 0o644, 0o755, 0o4711])))

@@ -116,10 +116,8 @@ fn move_renamed(tree: &mut Tree, changes: &[PathChange], faults: &mut Vec<String
         if below.is_empty() {
             faults.push(format!("{from:?} was renamed and was not there"));
         }
-        let nodes: Vec<(PathBuf, Node)> = below
-            .into_iter()
-            .map(|path| (to_new(&path, from, to), tree.remove(&path).unwrap()))
-            .collect();
+        let nodes: Vec<(PathBuf, Node)> =
+            below.into_iter().map(|path| (to_new(&path, from, to), tree.remove(&path).unwrap())).collect();
         taken.extend(nodes);
     }
     for (path, node) in taken {
@@ -182,9 +180,9 @@ fn unjustified(a: &Tree, b: &Tree, change: &PathChange) -> Option<String> {
         What::Metadata { .. } => {
             was.zip(is).is_some_and(|(x, y)| x.content == y.content && x.metadata != y.metadata)
         }
-        What::TypeChanged { was: kind } => {
-            was.zip(is).is_some_and(|(x, y)| x.kind() == *kind && y.kind() == change.kind && *kind != change.kind)
-        }
+        What::TypeChanged { was: kind } => was
+            .zip(is)
+            .is_some_and(|(x, y)| x.kind() == *kind && y.kind() == change.kind && *kind != change.kind),
     };
     (!good).then(|| format!("{change:?} is not so"))
 }

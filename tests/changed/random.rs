@@ -26,7 +26,10 @@ impl Family {
     fn new() -> Family {
         let rig = Rig::bare();
         fs::File::create(&rig.image).unwrap().set_len(1 << 30).unwrap();
-        need("mkfs.btrfs", Command::new("mkfs.btrfs").args(["--quiet", "--nodesize", "4096"]).arg(&rig.image));
+        need(
+            "mkfs.btrfs",
+            Command::new("mkfs.btrfs").args(["--quiet", "--nodesize", "4096"]).arg(&rig.image),
+        );
         rig.hold();
         let top = rig.top();
         Family { rig, top }

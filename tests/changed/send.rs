@@ -85,7 +85,16 @@ fn words(line: &[u8]) -> Vec<Vec<u8>> {
             }
             b'\\' => {
                 at += 1;
-                let plain = [(b'a', 7), (b'b', 8), (b'e', 27), (b'f', 12), (b'n', 10), (b'r', 13), (b't', 9), (b'v', 11)];
+                let plain = [
+                    (b'a', 7),
+                    (b'b', 8),
+                    (b'e', 27),
+                    (b'f', 12),
+                    (b'n', 10),
+                    (b'r', 13),
+                    (b't', 9),
+                    (b'v', 11),
+                ];
                 match line[at] {
                     b'0'..=b'7' => {
                         let digits = std::str::from_utf8(&line[at..at + 3]).unwrap();

@@ -72,7 +72,9 @@ mod tests {
         };
         let there = rows.iter().filter(|row| !gone.contains(&row.0));
         let all: HashMap<u64, Subvolume> = there
-            .map(|(id, parent, made)| (*id, Subvolume { uuid: uuid(*id), parent: uuid(*parent), made_in: *made }))
+            .map(|(id, parent, made)| {
+                (*id, Subvolume { uuid: uuid(*id), parent: uuid(*parent), made_in: *made })
+            })
             .collect();
         let (a, b) = (line(a, &all), line(b, &all));
         a.iter().find_map(|(u, at)| Some((*at).min(b.iter().find(|(o, _)| o == u)?.1)))

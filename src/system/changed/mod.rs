@@ -80,7 +80,7 @@ pub fn between(a: &State, b: &State) -> Result<Difference> {
     let same_base = a.base == b.base;
     let (found, gone, new) = (Vec::new(), Vec::new(), Vec::new());
     let mut walk = Walk { a: side_a, b: side_b, since, same_base, found, gone, new };
-    walk.from_the_top()?;
+    walk.begin_at_the_top()?;
     walk.settle_names()?;
     walk.found.sort();
     Ok(Difference { changes: walk.found, everything: since.is_none() })

@@ -55,14 +55,14 @@ impl Walk {
             return Ok(None);
         }
         let Some(way) = self.a.way_to(inode)? else { return Ok(None) };
-        if !way.iter().any(|(inode, _)| gone.contains(inode)) {
+        if !way.iter().any(|step| gone.contains(&step.inode)) {
             return Ok(None);
         }
         // Down the same way, so that it is known whether the base shows through it.
         let (mut here, mut path) = (self.a.top_node(), PathBuf::new());
-        for (inode, name) in way {
-            path.push(OsStr::from_bytes(&name));
-            match self.a.resolve(here, &path, Some(inode))? {
+        for step in way {
+            path.push(OsStr::from_bytes(&step.name));
+            match self.a.resolve(here, &path, Some(step.inode))? {
                 Some(next) => here = next,
                 None => return Ok(None),
             }

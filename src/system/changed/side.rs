@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 
 use super::State;
-use super::items::{self, Inode};
+use super::items::{Child, Inode};
 use super::tree::Tree;
 use crate::model::difference::NodeKind;
 use crate::model::error::{At, Error, Result};
@@ -114,7 +114,7 @@ impl Side {
     }
 
     /// The names the upper has in a directory: (name, inode). Whiteouts are among them.
-    pub fn upper_names(&mut self, dir: Node, path: &Path) -> Result<Vec<items::Child>> {
+    pub fn upper_names(&mut self, dir: Node, path: &Path) -> Result<Vec<Child>> {
         match dir.upper() {
             Some(inode) => self.tree.children(inode).at("search", self.upper.join(path)),
             None => Ok(Vec::new()),
@@ -168,7 +168,15 @@ impl Side {
             }
         }
         let device = meta.rdev();
-        Ok(Seen { mode: meta.mode(), uid: meta.uid(), gid: meta.gid(), size: meta.size(), device, attributes, extents: None })
+        Ok(Seen {
+            mode: meta.mode(),
+            uid: meta.uid(),
+            gid: meta.gid(),
+            size: meta.size(),
+            device,
+            attributes,
+            extents: None,
+        })
     }
 
     /// A reader of a file's bytes; of a link, its target. No link on the way is followed: in a root in
@@ -195,9 +203,9 @@ impl Side {
         Err(Error::Io { path: whole, action: "read", source: io::ErrorKind::InvalidData.into() })
     }
 
-    /// Where a directory lies, as (inode, name) from the top downward, without the top itself. None when
+    /// Where a directory lies, from the top downward, without the top itself. None when
     /// it lies outside.
-    pub fn way_to(&mut self, dir: u64) -> Result<Option<Vec<(u64, Vec<u8>)>>> {
+    pub fn way_to(&mut self, dir: u64) -> Result<Option<Vec<Child>>> {
         let mut way = Vec::new();
         let mut here = dir;
         while here != self.top {
@@ -205,7 +213,7 @@ impl Side {
             let Some((parent, name)) = names.into_iter().next().filter(|(parent, _)| *parent != here) else {
                 return Ok(None);
             };
-            way.push((here, name));
+            way.push(Child { name, inode: here });
             here = parent;
         }
         way.reverse();

@@ -41,7 +41,7 @@ pub struct Walk {
 }
 
 impl Walk {
-    pub fn from_the_top(&mut self) -> Result<()> {
+    pub fn begin_at_the_top(&mut self) -> Result<()> {
         let place = Place { a: PathBuf::new(), b: PathBuf::new() };
         let (a, b) = (self.a.top_node(), self.b.top_node());
         self.present_in_both(&place, a, b)
