@@ -71,12 +71,18 @@ fn place(a: &State, b: &State, changes: Vec<PathChange>) -> Result<Vec<Placed>> 
     let (before, after) =
         (Status::parse(&before).unwrap_or_default(), Status::parse(&after).unwrap_or_default());
     let files = owners(a, b, &changes)?;
-    let version = |status: &Status, name: &str| -> Vec<(String, Option<String>)> {
-        let those = status.packages.iter().filter(|p| p.name == name && p.state.has_files());
-        those.map(|p| (p.architecture.to_owned(), p.version.map(str::to_owned))).collect()
-    };
-    let changed = |name: &str| version(&before, name) != version(&after, name);
+    let changed = differing(&before, &after);
+    let changed = |name: &str| changed.contains(name);
     Ok(difference::sort(changes, [&before, &after], &Owners { files: &files, changed: &changed }))
+}
+
+/// The packages that came, went or have another version.
+fn differing<'a>(before: &Status<'a>, after: &Status<'a>) -> HashSet<&'a str> {
+    let facts = |status: &Status<'a>| -> HashSet<_> {
+        let with_files = status.packages.iter().filter(|p| p.state.has_files());
+        with_files.map(|p| (p.name, p.architecture, p.version)).collect()
+    };
+    facts(before).symmetric_difference(&facts(after)).map(|(name, ..)| *name).collect()
 }
 
 /// The packages the changed paths are of, from the lists of both states. Those of the later one count:
@@ -97,7 +103,7 @@ fn owners(a: &State, b: &State, changes: &[PathChange]) -> Result<HashMap<Vec<u8
     // A list that did not change says the same in both: read once.
     let changed: HashSet<&Path> = changes.iter().map(|change| change.path.as_path()).collect();
     for (state, all) in [(b, true), (a, false)] {
-        for name in upper::names(&state.root, &state.base, INFO)? {
+        for name in upper::names(&state.root, &state.base, INFO, b".list")? {
             let Some(package) = file_list::package(name.as_bytes()) else { continue };
             let path = Path::new(INFO).join(&name);
             if !all && !changed.contains(path.as_path()) {

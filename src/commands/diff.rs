@@ -3,13 +3,13 @@
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
-use crate::model::EntryNumber;
 use crate::model::error::{Error, Exit, Result};
 use crate::model::layout::RootDir;
+use crate::model::{EntryNumber, ProfileId};
 
 use super::cli::{Common, Diff};
-use super::session::{ProfileFacts, Session};
-use super::{compared, report, undo_plan};
+use super::session::Session;
+use super::{compared, report};
 
 /// A state as a person names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,14 +38,14 @@ pub fn run(common: &Common, args: &Diff) -> Result<Exit> {
     let (to, within) = second_and_path(args)?;
     let from: Named = args.from.parse()?;
     let session = Session::to_read(common)?;
-    let facts = undo_plan::look(&session, Some(&args.id))?;
-    let (a, from) = find(&facts, from)?;
-    let (b, to) = find(&facts, to)?;
+    let id = session.profile(Some(&args.id))?;
+    let (a, from) = find(&session, &id, from)?;
+    let (b, to) = find(&session, &id, to)?;
     let compared = compared::compare(&session, a, b, within.as_deref())?;
-    let heading = format!("{}: from {from} to {to}", facts.id);
+    let heading = format!("{id}: from {from} to {to}");
     if common.json {
         let mut value = report::difference::json(&compared);
-        value["profile"] = facts.id.as_str().into();
+        value["profile"] = id.as_str().into();
         (value["from"], value["to"]) = (from.into(), to.into());
         report::json(&value);
         return Ok(Exit::Done);
@@ -72,28 +72,27 @@ fn inside(path: &Path) -> Result<PathBuf> {
     Ok(path.components().skip(1).collect())
 }
 
-/// Where a state lies, and what to call it.
-fn find(facts: &ProfileFacts, named: Named) -> Result<(RootDir, String)> {
-    let number = match named {
-        Named::Before(number) => {
-            if !facts.points.contains(&number) {
-                let known = facts.entries.iter().any(|entry| entry.number == number);
-                return Err(match known {
-                    true => Error::PointMissing { number },
-                    false => Error::NoSuchEntry { number },
-                });
-            }
-            return Ok((facts.dir.point(number), format!("before entry {number}")));
+/// Where a state lies, and what to call it. Who uses the profile is asked only where that matters: it
+/// takes a look at every process.
+fn find(session: &Session, id: &ProfileId, named: Named) -> Result<(RootDir, String)> {
+    let dir = session.need_profile(id)?;
+    if let Named::Before(number) = named {
+        let point = dir.point(number);
+        if point.path().is_dir() {
+            return Ok((point, format!("before entry {number}")));
         }
-        Named::Current => facts.current,
-        Named::Now => facts.in_use.unwrap_or(facts.current),
+        let known = session.journal.entries(Some(id))?.entries.iter().any(|entry| entry.number == number);
+        return Err(if known { Error::PointMissing { number } } else { Error::NoSuchEntry { number } });
+    }
+    let facts = session.facts(id)?;
+    let in_use = facts.in_use.unwrap_or(facts.current);
+    let number = if named == Named::Now { in_use } else { facts.current };
+    let name = match named {
+        _ if in_use == facts.current => "now",
+        Named::Now => "the root in use",
+        _ => "the root that waits",
     };
-    let name = match facts.in_use {
-        Some(used) if used != facts.current && number == facts.current => "the root that waits",
-        Some(used) if used != facts.current => "the root in use",
-        _ => "now",
-    };
-    Ok((facts.dir.root(number), name.to_owned()))
+    Ok((dir.root(number), name.to_owned()))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! or a point over its base. Whiteouts and opaque directories hide the base (kernel:
 //! Documentation/filesystems/overlayfs, "whiteouts and opaque directories").
 
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -77,11 +78,13 @@ fn is_opaque(dir: &Path) -> bool {
     matches!(xattr::get(dir, "trusted.overlay.opaque"), Ok(Some(value)) if value == b"y")
 }
 
-/// The names that can be seen in a merged directory, unsorted.
-pub fn names(root: &RootDir, base: &Path, inside: &str) -> Result<Vec<std::ffi::OsString>> {
+/// The names with this ending that can be seen in a merged directory, unsorted.
+pub fn names(root: &RootDir, base: &Path, inside: &str, ending: &[u8]) -> Result<Vec<std::ffi::OsString>> {
     let mut names = files::names(&root.upper().join(inside))?;
-    let seen: std::collections::HashSet<_> = names.iter().cloned().collect();
-    names.extend(files::names(&base.join(inside))?.into_iter().filter(|name| !seen.contains(name)));
+    names.extend(files::names(&base.join(inside))?);
+    names.retain(|name| name.as_bytes().ends_with(ending));
+    names.sort_unstable();
+    names.dedup();
     names.retain(|name| find(root, base, &Path::new(inside).join(name)).is_some());
     Ok(names)
 }

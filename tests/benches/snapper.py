@@ -89,9 +89,10 @@ class Snapper:
         words = ["chroot", self.root, "snapper", "create", "--print-number"]
         return subprocess.run([str(w) for w in words], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
-    def forget(self, first, second):
+    def forget(self):
         """snapper keeps what it found in a file; what is measured is finding it."""
-        (self.root / ".snapshots" / second / f"filelist-{first}.txt").unlink(missing_ok=True)
+        for kept in (self.root / ".snapshots").glob("*/filelist-*"):
+            kept.unlink()
 
     def status(self, first, second):
         run("chroot", self.root, "snapper", "status", f"{first}..{second}")

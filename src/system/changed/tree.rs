@@ -15,6 +15,8 @@ pub struct Tree {
     inodes: HashMap<u64, Option<Inode>>,
     /// (directory, name) of an inode; as many as it has links.
     names: HashMap<u64, Vec<(u64, Vec<u8>)>>,
+    /// What the scan saw of the directories that were touched.
+    children: HashMap<u64, Vec<Child>>,
     touched: HashSet<u64>,
     /// For each directory that leads to something touched, the names that do.
     leads: HashMap<u64, BTreeSet<Child>>,
@@ -35,6 +37,7 @@ impl Tree {
             searcher: Searcher::open(subvolume)?,
             inodes: HashMap::new(),
             names: HashMap::new(),
+            children: HashMap::new(),
             touched: HashSet::new(),
             leads: HashMap::new(),
         })
@@ -57,15 +60,16 @@ impl Tree {
         let from = Key::new(items::FIRST_OBJECT, items::INODE_ITEM, 0);
         let to = Key::new(items::LAST_OBJECT, u8::MAX, u64::MAX);
         let slice = Slice { tree: 0, from, to, newer_than: after };
-        let Tree { searcher, inodes, names, touched, .. } = self;
+        let Tree { searcher, inodes, names, children, touched, .. } = self;
         // The names follow their inode; only those of the touched and of directories will be asked for.
-        let mut wanted = 0;
+        let (mut wanted, mut wanted_dir) = (0, 0);
         searcher.each(&slice, |key, data| match key.kind {
             items::INODE_ITEM => {
                 let Some(inode) = Inode::parse(data) else { return };
                 let is_touched = inode.transid > after;
                 if is_touched {
                     touched.insert(key.object);
+                    wanted_dir = if inode.is_dir() { key.object } else { 0 };
                 }
                 if is_touched || inode.is_dir() {
                     inodes.insert(key.object, Some(inode));
@@ -75,6 +79,9 @@ impl Tree {
             items::INODE_REF | items::INODE_EXTREF if wanted == key.object => {
                 let list = names.entry(key.object).or_default();
                 items::names(key.kind, key.offset, data, |dir, name| list.push((dir, name.to_vec())));
+            }
+            items::DIR_INDEX if wanted_dir == key.object => {
+                children.entry(key.object).or_default().extend(items::child(data));
             }
             _ => {}
         })
@@ -141,8 +148,16 @@ impl Tree {
         Ok(found)
     }
 
-    /// What is in a directory, by name.
+    /// What is in a directory, by name. Its size is twice the length of its names: that tells whether the
+    /// scan saw all of it.
     pub fn children(&mut self, dir: u64) -> io::Result<Vec<Child>> {
+        let size = self.inode(dir)?.map_or(0, |inode| inode.size);
+        if let Some(mut seen) = self.children.remove(&dir) {
+            if seen.iter().map(|child| 2 * child.name.len() as u64).sum::<u64>() == size {
+                seen.sort_unstable();
+                return Ok(seen);
+            }
+        }
         let mut found = Vec::new();
         let from = Key::new(dir, items::DIR_INDEX, 0);
         let to = Key::new(dir, items::DIR_INDEX, u64::MAX);
