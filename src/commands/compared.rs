@@ -103,14 +103,12 @@ fn owners(a: &State, b: &State, changes: &[PathChange]) -> Result<HashMap<Vec<u8
     // A list that did not change says the same in both: read once.
     let changed: HashSet<&Path> = changes.iter().map(|change| change.path.as_path()).collect();
     for (state, all) in [(b, true), (a, false)] {
-        for name in upper::names(&state.root, &state.base, INFO, b".list")? {
+        for (name, list) in upper::files_in(&state.root, &state.base, Path::new(INFO), b".list")? {
             let Some(package) = file_list::package(name.as_bytes()) else { continue };
-            let path = Path::new(INFO).join(&name);
-            if !all && !changed.contains(path.as_path()) {
+            if !all && !changed.contains(Path::new(INFO).join(&name).as_path()) {
                 continue;
             }
-            let list = upper::find(&state.root, &state.base, &path).and_then(|path| std::fs::read(path).ok());
-            file_list::find(&list.unwrap_or_default(), &wanted, |path, ()| {
+            file_list::find(&std::fs::read(list).unwrap_or_default(), &wanted, |path, ()| {
                 owners.entry(path.to_vec()).or_insert_with(|| package.to_owned());
             });
         }

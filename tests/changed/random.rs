@@ -172,3 +172,28 @@ fn a_number_that_is_used_again_is_another_file() {
     let said: Vec<&Path> = said.iter().map(|c| c.path.as_path()).collect();
     assert_eq!(said, ["last", "more", "reused", "sibling"].map(Path::new));
 }
+
+/// A directory moved away from below one that moved as well, and its old name was taken: whichever is
+/// found first, no path is told twice.
+#[test]
+fn a_name_that_was_taken_below_a_directory_that_moved() {
+    for away in ["b", "z"] {
+        for taken_by_a_directory in [false, true] {
+            let family = Family::new();
+            need("btrfs", btrfs(&["--quiet", "subvolume", "create"]).arg(family.at("root")));
+            fs::create_dir_all(family.at("root/p/d/deep")).unwrap();
+            fs::write(family.at("root/p/d/deep/file"), "x").unwrap();
+            family.snapshot("root", "one", true);
+            fs::rename(family.at("root/p/d"), family.at("root").join(away)).unwrap();
+            fs::rename(family.at("root/p"), family.at("root/q")).unwrap();
+            match taken_by_a_directory {
+                true => fs::create_dir_all(family.at("root/q/d/deep")).unwrap(),
+                false => fs::write(family.at("root/q/d"), "now a file").unwrap(),
+            }
+            let names = ["root", "one"];
+            let trees: HashMap<&str, oracle::Tree> = names.map(|n| (n, oracle::walk(&family.at(n)))).into();
+            family.check("one", "root", &trees, 0);
+            family.check("root", "one", &trees, 0);
+        }
+    }
+}

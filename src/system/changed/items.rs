@@ -3,6 +3,7 @@
 //! the kernel checks leaves when it reads them.
 
 use super::search::array;
+use crate::model::difference::NodeKind;
 
 pub const INODE_ITEM: u8 = 1;
 pub const INODE_REF: u8 = 12;
@@ -50,13 +51,8 @@ impl Inode {
         })
     }
 
-    pub fn is_dir(&self) -> bool {
-        self.mode & 0o170000 == 0o040000
-    }
-
-    /// A character device 0:0.
-    pub fn is_whiteout(&self) -> bool {
-        self.mode & 0o170000 == 0o020000 && self.device == 0
+    pub fn kind(&self) -> NodeKind {
+        NodeKind::of_mode(self.mode)
     }
 }
 
@@ -78,13 +74,24 @@ pub fn names(kind: u8, offset: u64, data: &[u8], mut visit: impl FnMut(u64, &[u8
 pub struct Child {
     pub name: Vec<u8>,
     pub inode: u64,
+    pub kind: NodeKind,
 }
 
-/// From a DIR_INDEX. None for a subvolume that lies there: it is a tree of its own.
+/// From a DIR_INDEX, which says what kind of node it is, too. None for a subvolume that lies there: it
+/// is a tree of its own.
 pub fn child(data: &[u8]) -> Option<Child> {
     let length = usize::from(short(data.get(..30)?, 27));
     let name = data.get(30..30 + length)?;
-    (data[8] == INODE_ITEM).then(|| Child { name: name.to_vec(), inode: long(data, 0) })
+    let kind = match data[29] {
+        2 => NodeKind::Directory,
+        3 => NodeKind::CharacterDevice,
+        4 => NodeKind::BlockDevice,
+        5 => NodeKind::Fifo,
+        6 => NodeKind::Socket,
+        7 => NodeKind::Link,
+        _ => NodeKind::File,
+    };
+    (data[8] == INODE_ITEM).then(|| Child { name: name.to_vec(), inode: long(data, 0), kind })
 }
 
 /// From an XATTR_ITEM (several, where their names have one hash): (name, value).

@@ -77,9 +77,7 @@ pub fn between(a: &State, b: &State) -> Result<Difference> {
     for (side, state) in [(&mut side_a, a), (&mut side_b, b)] {
         side.tree.find_touched(since.unwrap_or(0), &state.subvolume)?;
     }
-    let same_base = a.base == b.base;
-    let (found, gone, new) = (Vec::new(), Vec::new(), Vec::new());
-    let mut walk = Walk { a: side_a, b: side_b, since, same_base, found, gone, new };
+    let mut walk = Walk::new(side_a, side_b, since, a.base == b.base);
     walk.begin_at_the_top()?;
     walk.settle_names()?;
     walk.found.sort();

@@ -22,18 +22,17 @@ type Names = Vec<(PathBuf, NodeKind, Node)>;
 impl Walk {
     /// After the walk: settles what it put aside.
     pub fn settle_names(&mut self) -> Result<()> {
-        let mut moved = HashSet::new();
         let mut added: Names = Vec::new();
         let mut gone_dirs: HashSet<u64> = self.gone.iter().filter_map(|(_, node)| node.upper()).collect();
         while let Some((path, node)) = self.new.pop() {
-            let Some(kind) = self.b.kind(node, &path)? else { continue };
+            let Some(kind) = self.b.kind(node, &path) else { continue };
             if kind != NodeKind::Directory {
                 added.push((path, kind, node));
                 continue;
             }
             match self.came_from(node, &gone_dirs)? {
                 Some((from, before)) => {
-                    moved.extend(node.upper());
+                    self.moved.extend(node.upper());
                     self.record(&path, kind, What::Renamed { from: from.clone() });
                     self.present_in_both(&Place { a: from, b: path }, before, node)?;
                     gone_dirs.extend(self.gone.iter().filter_map(|(_, node)| node.upper()));
@@ -44,14 +43,14 @@ impl Walk {
                 }
             }
         }
-        let removed = self.removed(&moved)?;
+        let removed = self.removed()?;
         self.pair(removed, added)
     }
 
     /// The directory of `a` that this one of `b` is, when its name there is gone.
     fn came_from(&mut self, node: Node, gone: &HashSet<u64>) -> Result<Option<(PathBuf, Node)>> {
         let Some(inode) = node.upper() else { return Ok(None) };
-        if !self.is_one_inode(inode)? {
+        if self.replaced.contains(&inode) || !self.is_one_inode(inode)? {
             return Ok(None);
         }
         let Some(way) = self.a.way_to(inode)? else { return Ok(None) };
@@ -62,7 +61,7 @@ impl Walk {
         let (mut here, mut path) = (self.a.top_node(), PathBuf::new());
         for step in way {
             path.push(OsStr::from_bytes(&step.name));
-            match self.a.resolve(here, &path, Some(step.inode))? {
+            match self.a.resolve(here, &path, Some((step.inode, step.kind)))? {
                 Some(next) => here = next,
                 None => return Ok(None),
             }
@@ -82,13 +81,13 @@ impl Walk {
 
     /// Everything below the names that are gone, without the directories that moved away. Directories
     /// are recorded at once: they have one name.
-    fn removed(&mut self, moved: &HashSet<u64>) -> Result<Names> {
+    fn removed(&mut self) -> Result<Names> {
         let mut removed = Vec::new();
         while let Some((path, node)) = self.gone.pop() {
-            let Some(kind) = self.a.kind(node, &path)? else { continue };
+            let Some(kind) = self.a.kind(node, &path) else { continue };
             if kind != NodeKind::Directory {
                 removed.push((path, kind, node));
-            } else if !node.upper().is_some_and(|inode| moved.contains(&inode)) {
+            } else if !node.upper().is_some_and(|inode| self.moved.contains(&inode)) {
                 self.record(&path, kind, What::Removed);
                 self.gone.extend(self.a.children(node, &path)?);
             }

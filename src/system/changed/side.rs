@@ -23,7 +23,7 @@ use crate::system::files;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Node {
     /// In the upper. `merges`: a directory through which one of the base shows.
-    Upper { inode: u64, merges: bool },
+    Upper { inode: u64, kind: NodeKind, merges: bool },
     /// Only in the base, whole.
     Base,
 }
@@ -73,21 +73,29 @@ impl Side {
     }
 
     pub fn top_node(&self) -> Node {
-        Node::Upper { inode: self.top, merges: self.base.is_some() }
+        Node::Upper { inode: self.top, kind: NodeKind::Directory, merges: self.base.is_some() }
     }
 
-    /// What a name in a directory stands for, given what the upper has under it.
-    pub fn resolve(&mut self, dir: Node, path: &Path, upper: Option<u64>) -> Result<Option<Node>> {
-        let Some(inode) = upper else {
+    /// What a name in a directory stands for, given what the upper has under it (inode, kind).
+    pub fn resolve(
+        &mut self,
+        dir: Node,
+        path: &Path,
+        upper: Option<(u64, NodeKind)>,
+    ) -> Result<Option<Node>> {
+        let Some((inode, kind)) = upper else {
             let shows = dir.shows_base() && self.base_kind(path).is_some();
             return Ok(shows.then_some(Node::Base));
         };
-        let Some(found) = self.inode(inode, path)? else { return Ok(None) };
-        if self.base.is_some() && found.is_whiteout() {
-            return Ok(None);
+        if kind == NodeKind::CharacterDevice && self.base.is_some() {
+            let device = self.inode(inode, path)?.map(|inode| inode.device);
+            if device == Some(0) {
+                return Ok(None); // a whiteout
+            }
         }
-        let over = found.is_dir() && dir.shows_base() && self.base_kind(path) == Some(NodeKind::Directory);
-        Ok(Some(Node::Upper { inode, merges: over && !self.is_opaque(inode, path)? }))
+        let directories = kind == NodeKind::Directory && dir.shows_base();
+        let over = directories && self.base_kind(path) == Some(NodeKind::Directory);
+        Ok(Some(Node::Upper { inode, kind, merges: over && !self.is_opaque(inode, path)? }))
     }
 
     fn base_kind(&self, path: &Path) -> Option<NodeKind> {
@@ -96,7 +104,7 @@ impl Side {
     }
 
     fn is_opaque(&mut self, inode: u64, path: &Path) -> Result<bool> {
-        let parts = self.tree.parts(inode).at("search", self.upper.join(path))?;
+        let parts = self.tree.parts(inode, NodeKind::Directory).at("search", self.upper.join(path))?;
         let mark = |(name, value): &(Vec<u8>, Vec<u8>)| name == b"trusted.overlay.opaque" && value == b"y";
         Ok(parts.is_some_and(|parts| parts.attributes.iter().any(mark)))
     }
@@ -106,14 +114,15 @@ impl Side {
         self.tree.inode(inode).at("search", self.upper.join(path))
     }
 
-    pub fn kind(&mut self, node: Node, path: &Path) -> Result<Option<NodeKind>> {
+    /// None when it went while we looked.
+    pub fn kind(&self, node: Node, path: &Path) -> Option<NodeKind> {
         match node {
-            Node::Base => Ok(self.base_kind(path)),
-            Node::Upper { inode, .. } => Ok(self.inode(inode, path)?.map(|i| NodeKind::of_mode(i.mode))),
+            Node::Base => self.base_kind(path),
+            Node::Upper { kind, .. } => Some(kind),
         }
     }
 
-    /// The names the upper has in a directory: (name, inode). Whiteouts are among them.
+    /// The names the upper has in a directory, whiteouts among them.
     pub fn upper_names(&mut self, dir: Node, path: &Path) -> Result<Vec<Child>> {
         match dir.upper() {
             Some(inode) => self.tree.children(inode).at("search", self.upper.join(path)),
@@ -130,9 +139,9 @@ impl Side {
 
     /// Everything that can be seen in a directory.
     pub fn children(&mut self, dir: Node, path: &Path) -> Result<Vec<(PathBuf, Node)>> {
-        let mut names: BTreeMap<Vec<u8>, Option<u64>> =
+        let mut names: BTreeMap<Vec<u8>, Option<(u64, NodeKind)>> =
             self.base_names(dir, path)?.into_iter().map(|name| (name, None)).collect();
-        names.extend(self.upper_names(dir, path)?.into_iter().map(|c| (c.name, Some(c.inode))));
+        names.extend(self.upper_names(dir, path)?.into_iter().map(|c| (c.name, Some((c.inode, c.kind)))));
         let mut found = Vec::new();
         for (name, upper) in names {
             let path = path.join(OsStr::from_bytes(&name));
@@ -144,8 +153,8 @@ impl Side {
     }
 
     pub fn look(&mut self, node: Node, path: &Path) -> Result<Option<Seen>> {
-        let Node::Upper { inode, .. } = node else { return self.look_in_base(path).map(Some) };
-        let parts = self.tree.parts(inode).at("search", self.upper.join(path))?;
+        let Node::Upper { inode, kind, .. } = node else { return self.look_in_base(path).map(Some) };
+        let parts = self.tree.parts(inode, kind).at("search", self.upper.join(path))?;
         Ok(parts.map(|parts| Seen {
             mode: parts.inode.mode,
             uid: parts.inode.uid,
@@ -213,7 +222,7 @@ impl Side {
             let Some((parent, name)) = names.into_iter().next().filter(|(parent, _)| *parent != here) else {
                 return Ok(None);
             };
-            way.push(Child { name, inode: here });
+            way.push(Child { name, inode: here, kind: NodeKind::Directory });
             here = parent;
         }
         way.reverse();

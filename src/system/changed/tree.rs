@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::items::{self, Child, Inode};
 use super::search::{Key, Searcher, Slice};
+use crate::model::difference::NodeKind;
 use crate::model::error::{At, Result};
 
 pub struct Tree {
@@ -69,9 +70,9 @@ impl Tree {
                 let is_touched = inode.transid > after;
                 if is_touched {
                     touched.insert(key.object);
-                    wanted_dir = if inode.is_dir() { key.object } else { 0 };
+                    wanted_dir = if inode.kind() == NodeKind::Directory { key.object } else { 0 };
                 }
-                if is_touched || inode.is_dir() {
+                if is_touched || inode.kind() == NodeKind::Directory {
                     inodes.insert(key.object, Some(inode));
                     wanted = key.object;
                 }
@@ -90,12 +91,13 @@ impl Tree {
     fn mark_way_to(&mut self, inode: u64) -> io::Result<()> {
         let mut todo = vec![inode];
         while let Some(inode) = todo.pop() {
+            let Some(kind) = self.inode(inode)?.map(|found| found.kind()) else { continue };
             for (dir, name) in self.names_of(inode)? {
                 if dir == inode {
                     continue; // the top of a subvolume is its own parent
                 }
                 let first = !self.leads.contains_key(&dir);
-                self.leads.entry(dir).or_default().insert(Child { name, inode });
+                self.leads.entry(dir).or_default().insert(Child { name, inode, kind });
                 // A directory that is touched marks its own way.
                 if first && !self.touched.contains(&dir) {
                     todo.push(dir);
@@ -168,11 +170,10 @@ impl Tree {
         Ok(found)
     }
 
-    /// Without extents for a directory: it has none.
-    pub fn parts(&mut self, number: u64) -> io::Result<Option<Parts>> {
+    /// Without extents for a directory: it has none, but many names in between.
+    pub fn parts(&mut self, number: u64, kind: NodeKind) -> io::Result<Option<Parts>> {
         let (mut inode, mut attributes, mut extents) = (None, Vec::new(), Vec::new());
-        let is_dir = self.inodes.get(&number).is_some_and(|i| i.is_some_and(|i| i.is_dir()));
-        let last = if is_dir { items::XATTR_ITEM } else { items::EXTENT_DATA };
+        let last = if kind == NodeKind::Directory { items::XATTR_ITEM } else { items::EXTENT_DATA };
         let from = Key::new(number, items::INODE_ITEM, 0);
         let to = Key::new(number, last, u64::MAX);
         self.searcher.each(&Slice { tree: 0, from, to, newer_than: 0 }, |key, data| match key.kind {

@@ -4,7 +4,7 @@
 //!
 //! What has a name on one side only is put aside, whole, for `renames.rs`: it may have come from there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,9 @@ pub struct Place {
     pub a: PathBuf,
     pub b: PathBuf,
 }
+
+/// What an upper has under a name.
+type Upper = Option<(u64, NodeKind)>;
 
 impl Place {
     fn below(&self, name: &[u8]) -> Place {
@@ -38,9 +41,19 @@ pub struct Walk {
     /// Trees of `a` that have no name in `b`, and the other way round: by their topmost path.
     pub gone: Vec<(PathBuf, Node)>,
     pub new: Vec<(PathBuf, Node)>,
+    /// Directories of `a` that are another name's now: their old name is free.
+    pub moved: HashSet<u64>,
+    /// Directories of `a` that were compared with what else has their name now: they did not move.
+    pub replaced: HashSet<u64>,
 }
 
 impl Walk {
+    pub fn new(a: Side, b: Side, since: Option<u64>, same_base: bool) -> Walk {
+        let (found, gone, new) = (Vec::new(), Vec::new(), Vec::new());
+        let (moved, replaced) = (HashSet::new(), HashSet::new());
+        Walk { a, b, since, same_base, found, gone, new, moved, replaced }
+    }
+
     pub fn begin_at_the_top(&mut self) -> Result<()> {
         let place = Place { a: PathBuf::new(), b: PathBuf::new() };
         let (a, b) = (self.a.top_node(), self.b.top_node());
@@ -49,6 +62,8 @@ impl Walk {
 
     /// Compares what is at a place, on each side one or nothing.
     fn compare(&mut self, place: &Place, a: Option<Node>, b: Option<Node>) -> Result<()> {
+        // Below a directory that was renamed, what stood here may have been found elsewhere already.
+        let a = a.filter(|node| !node.upper().is_some_and(|inode| self.moved.contains(&inode)));
         match (a, b) {
             (None, None) => Ok(()),
             (Some(a), None) => {
@@ -67,8 +82,11 @@ impl Walk {
         if a == Node::Base && b == Node::Base && self.one_base(place) {
             return Ok(());
         }
-        let kinds = (self.a.kind(a, &place.a)?, self.b.kind(b, &place.b)?);
+        let kinds = (self.a.kind(a, &place.a), self.b.kind(b, &place.b));
         let (Some(was), Some(is)) = kinds else { return Ok(()) };
+        if a.upper() != b.upper() {
+            self.replaced.extend(a.upper());
+        }
         if was != is {
             self.record(&place.b, is, What::TypeChanged { was });
             if was == NodeKind::Directory {
@@ -99,17 +117,18 @@ impl Walk {
     fn walk_directory(&mut self, place: &Place, a: Node, b: Node) -> Result<()> {
         let showing = (a.shows_base(), b.shows_base());
         let alike_below = showing == (false, false) || (showing == (true, true) && self.one_base(place));
-        let mut names: BTreeMap<Vec<u8>, (Option<u64>, Option<u64>)> = BTreeMap::new();
+        let mut names: BTreeMap<Vec<u8>, (Upper, Upper)> = BTreeMap::new();
         if let (Some(inode), true, true) = (a.upper(), alike_below, self.is_still(a, b)) {
             for child in self.a.tree.leads(inode).into_iter().chain(self.b.tree.leads(inode)) {
-                names.insert(child.name, (Some(child.inode), Some(child.inode)));
+                let upper = Some((child.inode, child.kind));
+                names.insert(child.name, (upper, upper));
             }
         } else {
             for child in self.a.upper_names(a, &place.a)? {
-                names.insert(child.name, (Some(child.inode), None));
+                names.insert(child.name, (Some((child.inode, child.kind)), None));
             }
             for child in self.b.upper_names(b, &place.b)? {
-                names.entry(child.name).or_default().1 = Some(child.inode);
+                names.entry(child.name).or_default().1 = Some((child.inode, child.kind));
             }
             if !alike_below {
                 let below = [self.a.base_names(a, &place.a)?, self.b.base_names(b, &place.b)?];
@@ -119,7 +138,7 @@ impl Walk {
             }
         }
         for (name, (in_a, in_b)) in names {
-            let nothing_there = |inode| !self.a.tree.leads_on(inode) && !self.b.tree.leads_on(inode);
+            let nothing_there = |(inode, _)| !self.a.tree.leads_on(inode) && !self.b.tree.leads_on(inode);
             if alike_below && self.since.is_some() && in_a == in_b && in_a.is_some_and(nothing_there) {
                 continue;
             }
