@@ -173,6 +173,35 @@ fn a_number_that_is_used_again_is_another_file() {
     assert_eq!(said, ["last", "more", "reused", "sibling"].map(Path::new));
 }
 
+/// One file, so many names that btrfs keeps some of them apart: what is written to it changes all.
+#[test]
+fn every_name_of_a_file_changes_with_it() {
+    let family = Family::new();
+    need("btrfs", btrfs(&["--quiet", "subvolume", "create"]).arg(family.at("root")));
+    for dir in ["a", "b", "b/deep"] {
+        fs::create_dir(family.at("root").join(dir)).unwrap();
+    }
+    fs::write(family.at("root/a/file"), "one").unwrap();
+    for number in 0..200 {
+        let dir = ["a", "b", "b/deep"][number % 3];
+        let name = format!("{dir}/{number} {}", "long".repeat(10));
+        fs::hard_link(family.at("root/a/file"), family.at("root").join(name)).unwrap();
+    }
+    family.snapshot("root", "one", true);
+    fs::write(family.at("root/b/1 ").with_file_name(format!("1 {}", "long".repeat(10))), "two").unwrap();
+    let said = changed::between(&family.state("one"), &family.state("root")).unwrap().changes;
+    assert_eq!(said.len(), 201, "{said:#?}");
+    family.snapshot("root", "two", true);
+    fs::remove_file(family.at("root/a/file")).unwrap();
+    fs::hard_link(family.at("root/b/deep").join(format!("2 {}", "long".repeat(10))), family.at("root/new"))
+        .unwrap();
+    let names = ["root", "one", "two"];
+    let trees: HashMap<&str, oracle::Tree> = names.map(|n| (n, oracle::walk(&family.at(n)))).into();
+    for (a, b) in [("one", "root"), ("two", "root"), ("root", "two"), ("one", "two")] {
+        family.check(a, b, &trees, 0);
+    }
+}
+
 /// A directory moved away from below one that moved as well, and its old name was taken: whichever is
 /// found first, no path is told twice.
 #[test]

@@ -77,6 +77,50 @@ fn a_merged_tree_as_two_walks_see_it() {
     }
 }
 
+/// Whiteouts and opaque directories: what they hide is removed, what they hid is there again.
+#[test]
+fn what_hides_the_base_is_told_by_what_is_seen() {
+    let rig = Rig::with_lab();
+    let mut points = vec![entry(&rig, "as the base is")];
+    let steps: [fn(&std::path::Path); 5] = [
+        // An opaque directory over one of the base; a whiteout.
+        |dir| {
+            fs::remove_dir_all(dir.join("usr/share/doc")).unwrap();
+            fs::create_dir(dir.join("usr/share/doc")).unwrap();
+            fs::write(dir.join("usr/share/doc/only"), "x").unwrap();
+            fs::rename(dir.join("etc/hello.conf"), dir.join("etc/hello.moved")).unwrap();
+        },
+        // A file over a directory, a directory over a file.
+        |dir| {
+            fs::remove_dir_all(dir.join("usr/share/doc")).unwrap();
+            fs::write(dir.join("usr/share/doc"), "a file").unwrap();
+            fs::create_dir_all(dir.join("etc/hello.conf/deep")).unwrap();
+        },
+        |dir| fs::remove_file(dir.join("usr/share/doc")).unwrap(),
+        |dir| {
+            fs::remove_dir_all(dir.join("etc/hello.conf")).unwrap();
+            fs::remove_file(dir.join("etc/hello.moved")).unwrap();
+            fs::rename(dir.join("opt"), dir.join("not-of-the-base")).unwrap_err(); // EXDEV
+        },
+        |dir| fs::write(dir.join("etc/hello.conf"), "again").unwrap(),
+    ];
+    for step in steps {
+        rig.mounted("lab", step);
+        points.push(entry(&rig, &format!("step {}", points.len())));
+    }
+    let trees: Vec<_> = points.iter().map(|n| rig.mounted(&format!("lab@{n}"), oracle::walk)).collect();
+    let states: Vec<_> =
+        points.iter().map(|n| state(&rig, &format!("@profiles/lab/snapshots/{n}"))).collect();
+    for a in 0..points.len() {
+        for b in 0..points.len() {
+            let found = changed::between(&states[a], &states[b]).unwrap().changes;
+            let faults = oracle::faults(&trees[a], &trees[b], &found, false);
+            assert!(faults.is_empty(), "step {a} to {b}:\n{}\nof {found:#?}", faults.join("\n"));
+            assert_eq!(found.is_empty(), a == b, "step {a} to {b}");
+        }
+    }
+}
+
 /// `changed etc/hello.conf`, one a line, of the JSON.
 fn files(value: &serde_json::Value) -> Vec<String> {
     let files = value["files"].as_array().unwrap_or_else(|| panic!("no files: {value}"));
