@@ -155,6 +155,11 @@ pub enum ProfileVerb {
         number: usize,
     },
     /// Show what is different between two states: packages, settings and files
+    ///
+    /// A state is a number (the state before that entry), `current` (what the next start mounts) or `now`
+    /// (the root in use). Files are told as the merged tree shows them: a file of the base that was
+    /// replaced is changed, not added. Times alone are no difference. The text of conffiles and other
+    /// small files below /etc is shown, except of those not everybody may read: name such a file as PATH.
     Diff(Diff),
     /// Look after the journal
     Journal {
@@ -169,9 +174,6 @@ pub enum JournalVerb {
     Rebuild,
 }
 
-/// A state is a number (the state before that entry), `current` (what the next start mounts) or `now`
-/// (the root in use). Files are told as the merged tree shows them: a file of the base that was
-/// replaced is changed, not added. Times alone are no difference.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:\n  flipper-profile diff lab 57              what changed since before entry 57\n  \
