@@ -70,6 +70,9 @@ fn verb_sections(program: &str, command: &clap::Command, text: &mut Vec<u8>) -> 
         if verb.get_arguments().next().is_some() {
             page.render_options_section(&mut section)?;
         }
+        if verb.get_after_help().is_some() {
+            page.render_extra_section(&mut section)?;
+        }
         text.extend_from_slice(format!(".SS {}\n", name.replace('-', "\\-")).as_bytes());
         append_without_headings(&section, text);
     }

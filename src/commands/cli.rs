@@ -27,7 +27,8 @@ flipper-undo --cancel       drop what waits: stay where you are, with what was i
 flipper-undo 57             return to the state before entry 57\n  \
 flipper-undo 57 --path /etc/nginx/nginx.conf\n                              put one file back, live\n  \
 flipper-undo --redo         take the last undo back\n  \
-flipper-undo --list         what can be taken back\n\n\
+flipper-undo --list         what can be taken back\n  \
+flipper-undo --show 57      what entry 57 changed, files included\n\n\
 Exit status: 0 done, 1 attention, 2 refused and nothing changed, 3 could not, 64 usage."
 )]
 pub struct Undo {
@@ -39,9 +40,15 @@ pub struct Undo {
     /// List what can be taken back, newest first
     #[arg(long, conflicts_with_all = ["entry", "redo", "cancel"])]
     pub list: bool,
-    /// Show one entry whole
+    /// Show one entry whole: packages, settings, files, and the text of what people edit
     #[arg(long, value_name = "N", conflicts_with_all = ["entry", "list", "redo", "cancel"])]
     pub show: Option<String>,
+    /// With --show: count the files only
+    #[arg(long, requires = "show", conflicts_with = "all")]
+    pub stat: bool,
+    /// With --show: every file, not one page
+    #[arg(long, requires = "show")]
+    pub all: bool,
     /// Take the last undo back
     #[arg(long, conflicts_with_all = ["entry", "cancel"])]
     pub redo: bool,
@@ -180,6 +187,13 @@ flipper-profile space --json     in bytes")]
         /// List the points of this profile
         id: Option<String>,
     },
+    /// Show what is different between two states: packages, settings and files
+    ///
+    /// A state is a number (the state before that entry), `current` (what the next start mounts) or `now`
+    /// (the root in use). Files are told as the merged tree shows them: a file of the base that was
+    /// replaced is changed, not added. Times alone are no difference. The text of conffiles and other
+    /// small files below /etc is shown, except of those not everybody may read: name such a file as PATH.
+    Diff(Diff),
     /// Look after the journal
     Journal {
         #[command(subcommand)]
@@ -193,6 +207,32 @@ pub enum JournalVerb {
     Rebuild,
     /// Bring the SQLite index up to the entries; every package run and every reader does it
     Refresh,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:\n  flipper-profile diff lab 57              what changed since before entry 57\n  \
+flipper-profile diff lab 57 60           between the states before entries 57 and 60\n  \
+flipper-profile diff lab 57 /etc         only below /etc\n  \
+flipper-profile diff lab now current     with an undo staged: what its start will bring\n  \
+flipper-profile diff lab 57 --stat       counts only")]
+pub struct Diff {
+    pub id: String,
+    /// The earlier state: N, `current` or `now`
+    #[arg(value_name = "A")]
+    pub from: String,
+    /// The later state (default: current)
+    #[arg(value_name = "B")]
+    pub to: Option<String>,
+    /// Only what lies at or below this path
+    #[arg(value_name = "PATH")]
+    pub path: Option<PathBuf>,
+    /// Counts only
+    #[arg(long, conflicts_with = "all")]
+    pub stat: bool,
+    /// Everything, not one page
+    #[arg(long)]
+    pub all: bool,
 }
 
 #[derive(Args, Debug)]

@@ -75,6 +75,8 @@ pub struct EntryNumber(u64);
 
 impl EntryNumber {
     pub const FIRST: EntryNumber = EntryNumber(1);
+    /// No entry has it: above every one there is.
+    pub const LAST: EntryNumber = EntryNumber(u64::MAX);
 
     pub fn get(self) -> u64 {
         self.0
