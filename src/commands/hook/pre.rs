@@ -19,8 +19,8 @@ pub fn run(hook: &Hook) -> Result<()> {
         return Ok(()); // another run is at work: dpkg will say so and change nothing
     }
     let locked = hook.journal.lock()?;
-    if joined(hook, &locked)? {
-        return Ok(());
+    if let Some(entry) = joined(hook, &locked)? {
+        return if entry.point { files::remove_if_there(pool::UNPROTECTED.as_ref()) } else { Ok(()) };
     }
     close_interrupted(hook, &locked)?;
     let base = roots::base_of(&hook.root())?;
@@ -51,23 +51,30 @@ fn take_point(hook: &Hook, entry: &Entry) -> Result<()> {
 
 /// A program that set apt up twice runs this hook twice a commit; and a program of many commits goes
 /// on with the entry that its last post closed.
-fn joined(hook: &Hook, locked: &LockedJournal) -> Result<bool> {
-    if hook.open_entry()?.is_some() {
-        return Ok(true);
+fn joined(hook: &Hook, locked: &LockedJournal) -> Result<Option<Entry>> {
+    if let Some(entry) = hook.open_entry()? {
+        return Ok((!was_refused(hook, &entry)?).then_some(entry));
     }
     if !MANY_COMMITS.contains(&hook.driver.name.as_str()) {
-        return Ok(false);
+        return Ok(None);
     }
     let profile = Some(&hook.booted.profile);
-    let Some(newest) = hook.journal.numbers(profile)?.last().copied() else { return Ok(false) };
+    let Some(newest) = hook.journal.numbers(profile)?.last().copied() else { return Ok(None) };
     match hook.journal.entry(profile, newest)? {
         Some(mut entry) if hook.is_ours(&entry) && entry.kind == Kind::Packages && entry.point => {
             entry.state = State::Open;
-            entry.ended = None;
-            locked.reopen(&entry).map(|()| true)
+            (entry.ended, entry.outcome) = (None, None);
+            locked.reopen(&entry).map(|()| Some(entry))
         }
-        _ => Ok(false),
+        _ => Ok(None),
     }
+}
+
+/// A hook after ours refused the commit before this one, and the program lives on (packagekitd): no post
+/// will ever close that entry, and its point is older than this commit.
+fn was_refused(hook: &Hook, entry: &Entry) -> Result<bool> {
+    let point = hook.pool.layout.profile(&hook.booted.profile).point(entry.number);
+    Ok(!entry.planned.is_empty() && entry.point && recover::dpkg_never_wrote(&hook.root(), &point)?)
 }
 
 /// Our driver holds dpkg's lock, so no other package run of this root is alive: what is open was cut
