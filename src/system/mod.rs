@@ -4,6 +4,7 @@ pub mod archives;
 pub mod assemble;
 pub mod base;
 pub mod btrfs;
+pub mod deb;
 pub mod detached;
 pub mod device;
 pub mod driver;
