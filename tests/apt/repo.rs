@@ -193,7 +193,7 @@ const UPGRADES: &[Package] = &[
         name: "big",
         version: "2",
         files: &[("usr/share/big/first", 0o644, "small"), ("usr/share/big/zeros", 0o644, ZEROS)],
-        scripts: &[("postinst", "cp /usr/share/big/zeros /usr/share/big/again; rm /usr/share/big/again")],
+        scripts: &[("postinst", "dd if=/dev/zero of=/usr/share/big/again bs=1M count=64; rm /usr/share/big/again")],
         ..NOTHING
     },
 ];
