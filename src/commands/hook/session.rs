@@ -52,7 +52,7 @@ impl Hook {
     }
 }
 
-/// The process whose first hook has run (it is protected, or was told that it is not). dpkg's own hooks
+/// The process whose hooks are called (its run is protected, or was told that it is not). dpkg's own hooks
 /// below it have nothing to do: its last hook follows. They read the number in sh.
 const ANNOUNCED: &str = "/run/flipper/package-run";
 
