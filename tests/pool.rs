@@ -9,15 +9,21 @@ mod bases;
 mod bytes;
 #[path = "pool/damage.rs"]
 mod damage;
+#[path = "pool/formats.rs"]
+mod formats;
 #[path = "pool/guards.rs"]
 mod guards;
 #[path = "pool/init.rs"]
 mod init;
+#[path = "pool/journal.rs"]
+mod journal;
 #[path = "pool/profiles.rs"]
 mod profiles;
 #[path = "pool/recover.rs"]
 mod recover;
 #[path = "pool/runs.rs"]
 mod runs;
+#[path = "pool/save.rs"]
+mod save;
 #[path = "pool/undo.rs"]
 mod undo;

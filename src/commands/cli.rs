@@ -140,6 +140,13 @@ pub enum ProfileVerb {
         #[arg(long)]
         read_only: bool,
     },
+    /// Save the state of a profile by hand, to return to it with flipper-undo N
+    Save {
+        id: Option<String>,
+        /// What it is good for, in a few words; the log shows it
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+    },
     /// Show what happened, newest first
     Log {
         id: Option<String>,

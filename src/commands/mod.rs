@@ -11,6 +11,7 @@ use crate::model::error::{Error, Exit, Result};
 pub mod cli;
 pub mod report;
 
+mod bare;
 mod base_import;
 mod base_list;
 mod base_prune;
@@ -25,6 +26,7 @@ mod recover;
 mod rescue;
 mod restore;
 mod run;
+mod save;
 mod session;
 mod set;
 mod show;
@@ -92,6 +94,7 @@ fn profile_verb(verb: cli::ProfileVerb, common: &cli::Common) -> Result<Exit> {
         Default { id } => default::run(common, id.as_deref()),
         Run { throwaway, id, command } => run::run(common, &id, &command, throwaway),
         Mount { state, dir, read_only } => mount::run(common, &state, &dir, read_only),
+        Save { id, note } => save::run(common, id.as_deref(), note.as_deref()),
         Log { id, number } => log::run(common, id.as_deref(), number),
         Journal { verb: cli::JournalVerb::Rebuild } => journal::rebuild(common),
     }

@@ -8,7 +8,7 @@ use crate::system::pool;
 use super::cli::Undo;
 use super::session::{ProfileFacts, Session};
 use super::undo_plan::{self, Preview};
-use super::{delete, report, restore, stage, undo_list};
+use super::{bare, delete, report, restore, stage, undo_list};
 
 pub fn run(args: &Undo) -> Result<Exit> {
     let ask = ask(args)?;
@@ -19,8 +19,10 @@ pub fn run(args: &Undo) -> Result<Exit> {
         return undo_list::show(&args.common, args.profile.as_deref(), number.parse()?);
     }
     // A dry run looks with a reader's eyes: recover mends nothing, but is asked what it would say.
-    let session =
-        if args.dry_run { Session::to_read(&args.common)? } else { Session::to_change(&args.common)? };
+    let session = match args.dry_run {
+        true => Session::to_read(&args.common)?,
+        false => Session::mending_if_allowed(&args.common)?,
+    };
     if let Some(id) = deleted_profile(&session, args)? {
         return delete::undelete(&session, &id);
     }
@@ -32,6 +34,7 @@ pub fn run(args: &Undo) -> Result<Exit> {
     }
     let plan = undo_plan::plan(&facts, ask).map_err(|error| stage::name_worker(&session, &facts, error))?;
     let preview = undo_plan::preview(&session, &facts, plan)?;
+    bare::tell(&session);
     show(&session, &facts, &preview);
     if args.dry_run {
         return Ok(Exit::Done);

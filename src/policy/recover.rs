@@ -66,7 +66,7 @@ pub fn verdict(facts: &OpenFacts) -> Verdict {
         Kind::Set | Kind::Restore => cut(facts.point_exists),
         Kind::Undelete | Kind::Import => done_if(facts.subject_exists),
         Kind::Delete | Kind::PruneBase => done_if(!facts.subject_exists),
-        Kind::Left => done_if(facts.point_exists),
+        Kind::Left | Kind::Save => done_if(facts.point_exists),
         Kind::Default => close(State::Interrupted, "cut off: the old default or the new one is in force"),
     }
 }

@@ -86,7 +86,11 @@ impl Index {
                 }
                 match journal.entry(profile.as_ref(), number) {
                     Ok(Some(entry)) => insert(&transaction, &entry, &stamp)?,
-                    Ok(None) | Err(Error::Damaged { .. }) => continue,
+                    // What it said once is not the truth any more: a rebuild would not find it either.
+                    Ok(None) | Err(Error::Damaged { .. }) => {
+                        seen.remove(&number);
+                        continue;
+                    }
                     Err(other) => return Err(other),
                 }
                 added += 1;
@@ -191,7 +195,8 @@ impl Index {
     }
 }
 
-/// What tells an entry file that changed from one that did not.
+/// What tells an entry file that changed from one that did not: its name and inode (every file that is
+/// written anew has another), size and time; of an open one the plan beside it counts too.
 #[derive(Debug, PartialEq, Eq)]
 struct Stamp {
     file: String,
@@ -201,13 +206,27 @@ struct Stamp {
 
 fn stamp(layout: &Layout, profile: Option<&ProfileId>, number: EntryNumber) -> Stamp {
     let dir = layout.entries(profile);
-    for file in [format!("{number}.json"), format!("{number}.open.json")] {
-        if let Ok(meta) = fs::metadata(dir.join(&file)) {
-            let mtime = meta.mtime() * 1_000_000_000 + meta.mtime_nsec();
-            return Stamp { file, size: meta.len() as i64, mtime };
+    let look = |suffix: &str| fs::metadata(dir.join(format!("{number}{suffix}"))).ok();
+    let nanoseconds =
+        |meta: &fs::Metadata| meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec());
+    let of = |suffix: &str, meta: fs::Metadata| Stamp {
+        file: format!("{number}{suffix} {}", meta.ino()),
+        size: meta.len() as i64,
+        mtime: nanoseconds(&meta),
+    };
+    match (look(".json"), look(".open.json")) {
+        (Some(closed), None) => of(".json", closed),
+        (closed, Some(open)) => {
+            let mut stamp = of(".open.json", open);
+            for beside in [closed, look(".plan.json")].into_iter().flatten() {
+                stamp.file += &format!(" {}", beside.ino());
+                stamp.size = stamp.size.wrapping_add(beside.len() as i64);
+                stamp.mtime = stamp.mtime.max(nanoseconds(&beside));
+            }
+            stamp
         }
+        (None, None) => Stamp { file: String::new(), size: 0, mtime: 0 },
     }
-    Stamp { file: String::new(), size: 0, mtime: 0 }
 }
 
 fn insert(connection: &Connection, entry: &Entry, stamp: &Stamp) -> Result<()> {
