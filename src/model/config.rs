@@ -16,7 +16,7 @@ pub struct KeyValues {
 
 impl KeyValues {
     pub fn parse(text: &str) -> KeyValues {
-        KeyValues { lines: text.lines().map(str::to_owned).collect() }
+        KeyValues { lines: text.split_terminator('\n').map(str::to_owned).collect() }
     }
 
     pub fn get(&self, key: &str) -> Option<&str> {

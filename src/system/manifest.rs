@@ -62,10 +62,15 @@ impl Manifest {
 pub fn largest_inode(layout: &Layout, version: &BaseVersion) -> Result<u64> {
     let path = layout.manifest(version);
     let line = files::read_line(&path)?;
-    let header: Value = serde_json::from_str(&line).unwrap_or_default();
-    let damaged =
-        || Error::Damaged { what: path.clone(), why: "its first line names no largest_inode".into() };
-    header.get("largest_inode").and_then(Value::as_u64).ok_or_else(damaged)
+    largest_inode_of_header(&line).ok_or_else(|| Error::Damaged {
+        what: path.clone(),
+        why: "its first line names no largest_inode".into(),
+    })
+}
+
+/// Of the first line of a manifest.
+pub fn largest_inode_of_header(line: &str) -> Option<u64> {
+    serde_json::from_str::<Value>(line).ok()?.get("largest_inode")?.as_u64()
 }
 
 fn inode(path: &Path) -> Result<u64> {
