@@ -27,3 +27,5 @@ mod runs;
 mod save;
 #[path = "pool/undo.rs"]
 mod undo;
+#[path = "pool/verify.rs"]
+mod verify;

@@ -82,8 +82,12 @@ pub enum ProfileVerb {
     Init(Init),
     /// Say what is protected, what waits, and the one next command
     Status,
-    /// Check the pool: roots, points, bases, entries, the inode floor
-    Verify,
+    /// Look the pool over: format, roots, points, bases, entries, index, locks, device and space
+    Verify {
+        /// Read every file of every base and hold it against the manifest
+        #[arg(long)]
+        deep: bool,
+    },
     /// List the profiles
     List {
         /// `columns` keeps the shape the device's screen reads

@@ -83,7 +83,7 @@ fn profile_verb(verb: cli::ProfileVerb, common: &cli::Common) -> Result<Exit> {
     match verb {
         Init(args) => init::run(common, &args),
         Status => status::run(common),
-        Verify => verify::run(common),
+        Verify { deep } => verify::run(common, deep),
         List { format } => list::run(common, format == "columns"),
         Show { id } => show::run(common, &id),
         Create { id, name, base, note } => create::run(common, &id, name, base, note),

@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, params};
 
-use crate::model::error::{Error, Result};
+use crate::model::error::{At, Error, Result};
 use crate::model::{Entry, EntryNumber, Layout, ProfileId};
 
 use super::files;
@@ -106,6 +106,48 @@ impl Index {
         Ok(Refreshed { added, removed: gone.len() })
     }
 
+    /// The entries of which the index holds something else, and would not notice: their files are as
+    /// they were when it read them. Looked up in a copy, because opening an index writes to it.
+    pub fn lies(layout: &Layout, journal: &Journal) -> Result<Vec<EntryNumber>> {
+        if !layout.index().exists() {
+            return Ok(Vec::new());
+        }
+        let aside = Layout::new(files::private_directory("flipper-verify")?);
+        let looked = Index::copy(layout, &aside).and_then(|()| Index::compare(layout, &aside, journal));
+        files::remove_tree(aside.top())?;
+        looked
+    }
+
+    fn copy(from: &Layout, to: &Layout) -> Result<()> {
+        files::make_dir(&to.journal(), 0o700)?;
+        for suffix in ["", "-wal"] {
+            let [from, to] = [from, to].map(|layout| files::with_suffix(&layout.index(), suffix));
+            if from.exists() {
+                fs::copy(&from, &to).at("copy", &from)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn compare(layout: &Layout, aside: &Layout, journal: &Journal) -> Result<Vec<EntryNumber>> {
+        // Of another version: it would be made anew.
+        let Some(index) = Index::open_existing(aside)? else { return Ok(Vec::new()) };
+        let known = index.known()?;
+        let mut owners: Vec<Option<ProfileId>> = journal.profiles()?.into_iter().map(Some).collect();
+        owners.push(None);
+        let mut lies = Vec::new();
+        for owner in owners.iter().map(Option::as_ref) {
+            let said: BTreeMap<_, _> = index.entries(owner)?.into_iter().map(|e| (e.number, e)).collect();
+            let up_to_date = |number: EntryNumber| known.get(&number) == Some(&stamp(layout, owner, number));
+            for entry in journal.entries(owner)?.entries {
+                if up_to_date(entry.number) && said.get(&entry.number) != Some(&entry) {
+                    lies.push(entry.number);
+                }
+            }
+        }
+        Ok(lies)
+    }
+
     /// Records one entry: the second and last fsync of a transaction.
     pub fn record(&mut self, entry: &Entry) -> Result<()> {
         let stamp = stamp(&self.layout, entry.profile.as_ref(), entry.number);
@@ -123,8 +165,7 @@ impl Index {
     /// finds no other user, so it trusts nothing), and a commit that finds a thousand pages writes them
     /// back itself; so somebody who has time does it between two hooks.
     pub fn checkpoint(layout: &Layout) -> Result<()> {
-        let mut wal = layout.index().into_os_string();
-        wal.push("-wal");
+        let wal = files::with_suffix(&layout.index(), "-wal");
         if fs::metadata(&wal).map_or(0, |meta| meta.len()) < WORTH_A_CHECKPOINT {
             return Ok(());
         }
@@ -167,9 +208,7 @@ impl Index {
 
     fn make(layout: &Layout) -> Result<Index> {
         for suffix in ["", "-wal", "-shm"] {
-            let mut name = layout.index().into_os_string();
-            name.push(suffix);
-            files::remove_if_there(name.as_ref())?;
+            files::remove_if_there(&files::with_suffix(&layout.index(), suffix))?;
         }
         let connection = connect(layout)?;
         connection.execute_batch(TABLES).map_err(broken)?;

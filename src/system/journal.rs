@@ -123,6 +123,16 @@ impl Journal {
         }
     }
 
+    /// Why a file that was named as damaged cannot be read.
+    pub fn reread(&self, path: &Path) -> Result<()> {
+        let number = path.file_name().and_then(|n| n.to_str()?.split('.').next()?.parse().ok());
+        let owner = path.parent().and_then(|dir| dir.file_name()?.to_str()?.parse::<ProfileId>().ok());
+        match number {
+            Some(number) => read_entry(path, owner.as_ref(), number).map(drop),
+            None => Ok(()),
+        }
+    }
+
     /// The profiles that have entries, deleted ones too.
     pub fn profiles(&self) -> Result<Vec<ProfileId>> {
         let names = files::names(&self.layout.all_entries())?;

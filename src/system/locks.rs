@@ -74,6 +74,20 @@ impl Lock {
         }
     }
 
+    /// Does somebody hold this lock file at the moment? Makes none, and is not in anybody's way for longer
+    /// than it takes to ask.
+    pub fn is_held(path: &Path) -> Result<bool> {
+        let file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            other => other.at("open", path)?,
+        };
+        match FileExt::try_lock_shared(&file) {
+            Ok(()) => Ok(false),
+            Err(error) if is_contended(&error) => Ok(true),
+            Err(error) => Err(error).at("lock", path),
+        }
+    }
+
     /// A shared lock to give to a child as its standard input: held while the child lives.
     pub fn for_child(path: &Path) -> Result<Stdio> {
         let file = open_lock_file(path)?;
