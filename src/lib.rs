@@ -39,7 +39,9 @@
 //! - the index uses exclusive locking, without the shared-memory file: on a full disk its mapping
 //!   ends a program with SIGBUS;
 //! - `mount` shows the bare merged tree, what undo takes back; home and state/ are mounted by `run`;
-//! - a deleted profile keeps its id until it is pruned, so that undo can bring it back.
+//! - a deleted profile keeps its id until it is pruned, so that undo can bring it back;
+//! - where a newer program writes the journal, an undo leaves no entry: its number is taken by the point
+//!   and the root that bear it (`commands/bare.rs`).
 
 // flipper-rescue is built without the index and uses a part of these rooms only.
 #![cfg_attr(not(feature = "index"), allow(dead_code))]
