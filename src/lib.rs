@@ -41,7 +41,7 @@
 //! - `mount` shows the bare merged tree, what undo takes back; home and state/ are mounted by `run`;
 //! - a deleted profile keeps its id until it is pruned, so that undo can bring it back;
 //! - where a newer program writes the journal, an undo leaves no entry: its number is taken by the point
-//!   and the root that bear it (`commands/bare.rs`).
+//!   and the root that bear it (`commands/bare.rs`), and btrfs knows the rest (`commands/found.rs`).
 
 // flipper-rescue is built without the index and uses a part of these rooms only.
 #![cfg_attr(not(feature = "index"), allow(dead_code))]

@@ -1,7 +1,8 @@
 //! Undo from btrfs alone, for a pool whose journal a newer program writes: programs roll back with their
 //! profile, the pool does not, and who undoes the upgrade of flipper-profiles itself must get back from
 //! it with the older one. What is made is a point, a root and the pointer, as ever; no entry, and nothing
-//! is deleted or mended. The number is taken by the point that bears it.
+//! is deleted or mended. The number is taken by the point that bears it, and the next program that may write
+//! writes the entry (`commands/found.rs`).
 
 use crate::model::error::{Error, Result};
 use crate::model::{Entry, Kind};

@@ -19,6 +19,7 @@ mod clone;
 mod create;
 mod default;
 mod delete;
+mod found;
 mod init;
 mod list;
 mod mount;

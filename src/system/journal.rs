@@ -286,17 +286,21 @@ impl LockedJournal {
         })
     }
 
-    /// Writes the number after it into `@journal/next`, in place: 20 digits and a newline, so that a
-    /// power cut leaves the old or the new number, never half of one.
     fn take_number(&self) -> Result<EntryNumber> {
-        let path = self.journal.layout.next();
         let number = self.free_number()?;
+        self.count_past(number)?;
+        Ok(number)
+    }
+
+    /// Writes the number after this one into `@journal/next`, in place: 20 digits and a newline, so that a
+    /// power cut leaves the old or the new number, never half of one.
+    pub fn count_past(&self, number: EntryNumber) -> Result<()> {
+        let path = self.journal.layout.next();
         let next = format!("{:020}\n", number.next().get());
         let mut options = OpenOptions::new();
         let file =
             options.write(true).create(true).truncate(false).mode(0o600).open(&path).at("open", &path)?;
-        std::os::unix::fs::FileExt::write_all_at(&file, next.as_bytes(), 0).at("write", &path)?;
-        Ok(number)
+        std::os::unix::fs::FileExt::write_all_at(&file, next.as_bytes(), 0).at("write", &path)
     }
 
     /// Does anything in the pool bear this number?

@@ -278,6 +278,16 @@ fn a_newer_major_is_undone_from_btrfs_alone() {
         // The state that was left is the point of that number, and nobody gives the number again.
         assert_same(&after, &rig.mounted_read_only(&format!("lab@{number}")));
         fs::write(rig.in_pool("@journal/format"), &format).unwrap();
+        // The next program that may write finds out what was done, and it is an undo like any other.
+        rig.profile(&["set", "lab", "--note", "anything"]).ok();
+        let (found, entry) = rig.last_entry("lab");
+        assert_eq!((found, &entry["kind"], &entry["root"]), (number, &"undo".into(), &old.into()), "{entry}");
+        assert_eq!(entry["target"], number - 1);
+        rig.verify();
+        rig.undo(&["--profile", "lab", "--redo", "--yes"]).ok();
+        assert_same(&after, &rig.tree("lab"));
+        rig.undo(&["--profile", "lab", "--yes"]).ok();
+        assert_same(&before, &rig.tree("lab"));
         rig.rescue(&["stage", "lab", &number.to_string(), "--yes"]).ok();
         assert!(rig.last_entry("lab").0 > number);
         assert_same(&after, &rig.tree("lab"));
