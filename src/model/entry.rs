@@ -36,6 +36,10 @@ pub struct Entry {
     /// The state this entry returns to, for undo and redo: the state before entry `target`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<EntryNumber>,
+    /// The waiting entry that this one drops once its own moment has come: its root goes, and it becomes
+    /// cancelled before this one is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancels: Option<EntryNumber>,
     /// True once `snapshots/<number>` was taken. Whether it still is there, only the pool knows.
     #[serde(default)]
     pub point: bool,
@@ -61,6 +65,9 @@ pub struct Entry {
     /// How it ended, in one sentence, when there is more to say than the state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
+    /// How far an interrupted package run got; absent when nobody can say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<Cut>,
     /// Other facts of this kind of entry, and what a newer program wrote: kept and shown.
     #[serde(flatten)]
     pub more: Map<String, Value>,
@@ -76,6 +83,8 @@ pub enum Kind {
     Undo,
     /// An undo taken back.
     Redo,
+    /// A root that waited was dropped: the pointer went back to the root in use.
+    Cancel,
     /// `flipper-undo N --path P`: some paths put back, live.
     Restore,
     /// A profile was made.
@@ -102,10 +111,11 @@ pub enum Kind {
 }
 
 impl Kind {
-    const NAMES: [(Kind, &'static str); 14] = [
+    const NAMES: [(Kind, &'static str); 15] = [
         (Kind::Packages, "packages"),
         (Kind::Undo, "undo"),
         (Kind::Redo, "redo"),
+        (Kind::Cancel, "cancel"),
         (Kind::Restore, "restore"),
         (Kind::Create, "create"),
         (Kind::Clone, "clone"),
@@ -179,6 +189,17 @@ pub struct Person {
     pub name: Option<String>,
 }
 
+/// Where a package run was cut, as dpkg's database tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    /// Planned packages that had reached their state.
+    pub reached: usize,
+    /// 0 when no plan is known (a plain dpkg has none).
+    pub planned: usize,
+    /// The last sign of life in dpkg's database. RFC 3339, UTC.
+    pub at: String,
+}
+
 /// One package of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Planned {
@@ -228,6 +249,7 @@ impl Entry {
             kind,
             state: State::Open,
             target: None,
+            cancels: None,
             point: false,
             driver: None,
             command_line: None,
@@ -238,6 +260,7 @@ impl Entry {
             planned: Vec::new(),
             changes: Vec::new(),
             outcome: None,
+            cut: None,
             more: Map::new(),
         }
     }

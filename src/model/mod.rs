@@ -6,6 +6,7 @@ pub mod carried;
 pub mod config;
 pub mod entry;
 pub mod error;
+pub mod holdings;
 pub mod id;
 pub mod kept;
 pub mod layout;
