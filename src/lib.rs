@@ -46,6 +46,8 @@
 //! - what changed between siblings is asked of tree searches too, not of a send stream: the transaction
 //!   where their lines part is known from the snapshots' parents, and roots in use can be asked as well;
 //! - `mount` shows the bare merged tree, what undo takes back; home and state/ are mounted by `run`;
+//! - where a newer program writes the journal, an undo leaves no entry: its number is taken by the point
+//!   and the root that bear it (`commands/bare.rs`), and btrfs knows the rest (`commands/found.rs`);
 //! - a cancel is an entry too, and undo and cancel name what they drop (`cancels`): whoever finds one cut
 //!   after its pointer drops it then;
 //! - a run that was cut is closed from outside its root too, with both of dpkg's locks held through the

@@ -15,14 +15,14 @@ use super::report::difference::Length;
 use super::session::{ProfileFacts, Session};
 use super::{report, undo_plan};
 
-/// What can be taken back, newest first: the changes in the line of descent, and the undos, redos and
-/// leftovers whose state can be returned to by number.
+/// What can be taken back, newest first: the changes in the line of descent, and the undos, redos,
+/// leftovers and saves whose state can be returned to by number.
 pub fn list(common: &Common, profile: Option<&str>) -> Result<Exit> {
     let session = Session::to_read(common)?;
     let facts = undo_plan::look(&session, profile)?;
     let history = History::new(&facts.entries);
     let in_line = |entry: &Entry| changes(entry) && history.contains(facts.current, entry.number);
-    let by_number = |entry: &Entry| matches!(entry.kind.name(), "undo" | "redo" | "left");
+    let by_number = |entry: &Entry| entry.kind.is_destination();
     let offered: Vec<&Entry> = facts
         .entries
         .iter()
@@ -139,6 +139,9 @@ pub fn entry_line(entry: &Entry) -> String {
     let mut what = outcome::summary(&counts);
     if counts.is_empty() && entry.kind != Kind::Packages {
         what = entry.target.map_or(entry.kind.name().to_owned(), |t| format!("{} of {t}", entry.kind.name()));
+    }
+    if let (Kind::Save, Some(note)) = (&entry.kind, &entry.comment) {
+        what = format!("{what}: {note}");
     }
     let named = entry.changes.iter().filter(|c| c.action != Action::Mark).map(|c| c.package.as_str());
     let names: Vec<&str> = named.take(5).collect();

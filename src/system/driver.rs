@@ -12,10 +12,13 @@ use super::locks;
 /// Programs between a hook and the program that runs it.
 const SHELLS: [&str; 4] = ["sh", "dash", "bash", "flipper-hook"];
 
-struct Process {
-    parent: i32,
-    start: u64,
-    name: String,
+/// What /proc/PID/stat says of a process.
+#[derive(Debug)]
+pub struct Process {
+    pub parent: i32,
+    /// Clock ticks after boot.
+    pub start: u64,
+    pub name: String,
 }
 
 /// The driver of the hook that runs us: the ancestor that holds apt's lock-frontend, else the caller
@@ -129,8 +132,12 @@ pub fn person(merged: &Path) -> Person {
 }
 
 fn name_of(merged: &Path, uid: u32) -> Option<String> {
-    let text = fs::read(merged.join("etc/passwd")).ok()?;
-    let text = String::from_utf8_lossy(&text);
+    name_in_passwd(&fs::read(merged.join("etc/passwd")).ok()?, uid)
+}
+
+/// The first name with this number in a passwd(5).
+pub fn name_in_passwd(bytes: &[u8], uid: u32) -> Option<String> {
+    let text = String::from_utf8_lossy(bytes);
     text.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
@@ -142,10 +149,13 @@ fn driver(pid: i32, process: Process) -> Driver {
     Driver { pid, start: process.start, pid_namespace: pid_namespace(), boot: boot_id(), name: process.name }
 }
 
-/// `812 (apt-get) S 1 ...`: the name is in the outermost parentheses and may hold anything.
 fn look(pid: i32) -> Option<Process> {
-    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let text = String::from_utf8_lossy(&text);
+    parse_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// `812 (apt-get) S 1 ...`: the name is in the outermost parentheses and may hold anything.
+pub fn parse_stat(bytes: &[u8]) -> Option<Process> {
+    let text = String::from_utf8_lossy(bytes);
     let (open, close) = (text.find('(')?, text.rfind(')')?);
     let fields: Vec<&str> = text.get(close + 1..)?.split_whitespace().collect();
     Some(Process {

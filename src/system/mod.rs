@@ -12,6 +12,7 @@ pub mod device;
 pub mod driver;
 pub mod files;
 pub mod guard;
+pub mod health;
 #[cfg(feature = "index")]
 pub mod index;
 pub mod journal;
