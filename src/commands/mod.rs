@@ -21,6 +21,10 @@ mod delete;
 mod init;
 mod list;
 mod mount;
+mod pin;
+mod prune;
+mod prune_plan;
+mod pruned;
 mod recover;
 mod rescue;
 mod restore;
@@ -90,6 +94,9 @@ fn profile_verb(verb: cli::ProfileVerb, common: &cli::Common) -> Result<Exit> {
         Rename { id, name } => set::rename(common, &id, &name),
         Delete { id } => delete::run(common, &id),
         Default { id } => default::run(common, id.as_deref()),
+        Prune { id, dry_run } => prune::run(common, id.as_deref(), dry_run),
+        Pin { point, note } => pin::pin(common, &point, note),
+        Unpin { point } => pin::unpin(common, &point),
         Run { throwaway, id, command } => run::run(common, &id, &command, throwaway),
         Mount { state, dir, read_only } => mount::run(common, &state, &dir, read_only),
         Log { id, number } => log::run(common, id.as_deref(), number),

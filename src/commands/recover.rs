@@ -9,7 +9,7 @@ use crate::model::{Entry, Kind, ProfileId, State};
 use crate::policy::outcome;
 use crate::policy::recover::{OpenFacts, Verdict, verdict};
 use crate::system::locks::{self, DpkgLocks, Lock};
-use crate::system::{base, btrfs, driver, files, guard, pool, profiles, roots, upper};
+use crate::system::{base, btrfs, driver, files, guard, pool, profiles, reserve, roots, upper};
 
 use super::session::Session;
 use super::{now, report, stage};
@@ -23,6 +23,7 @@ pub fn recover(session: &Session) -> Result<()> {
         let name = owner.as_ref().map_or("the pool", ProfileId::as_str);
         tell_and_go_on(name, close_what_is_over(session, owner.as_ref()));
     }
+    tell_and_go_on("the reserve", reserve::make(&session.pool.layout));
     if session.need_outside("removing what is left").is_err() {
         return Ok(()); // from inside a run other processes are not seen
     }

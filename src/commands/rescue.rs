@@ -8,7 +8,7 @@ use crate::system::{roots, upper};
 
 use super::cli::{Common, Rescue, RescueVerb};
 use super::session::Session;
-use super::{report, stage, undo_plan};
+use super::{pruned, report, stage, undo_plan};
 
 pub fn run(args: &Rescue) -> Result<Exit> {
     match &args.verb {
@@ -71,7 +71,7 @@ fn stage(common: &Common, id: &str, entry: &str) -> Result<Exit> {
         Err(Error::NotInLine { number, .. } | Error::NoSuchEntry { number }) => {
             return Err(Error::NotInLine { number, profile: id });
         }
-        Err(other) => return Err(other),
+        Err(other) => return Err(pruned::name(&session, &id, other)),
     };
     report::line(format_args!("{id}: {}", preview.sentence()));
     report::confirm("go on?", common.yes)?;

@@ -8,6 +8,7 @@ use crate::model::layout::{ProfileDir, RootDir, RootFact};
 use crate::model::{Entry, EntryNumber, Kind, State};
 use crate::policy::undo::Plan;
 use crate::system::locks::{self, DpkgLocks};
+use crate::system::reserve::{For, with_room};
 use crate::system::{btrfs, driver, files, guard, mountinfo, roots};
 
 use super::now;
@@ -102,15 +103,20 @@ fn stage(
         entry.point = true;
         entry.person = Some(driver::person("/".as_ref()));
     })?;
-    files::sync_file_system(layout.top())?;
-    btrfs::point(dir.root(leaves).path(), dir.point(entry.number).path())?;
     let root = dir.root(entry.number);
-    btrfs::snapshot(point.path(), root.path())?;
-    roots::write_fact(&root, RootFact::Entry, &entry.number.to_string())?;
-    roots::carry(&dir.root(leaves), &root, &layout.base(&base))?;
-    roots::give_back_lent(&root, &layout.base(&base))?;
-    files::sync_file_system(layout.top())?;
-    roots::flip(dir, entry.number)?; // the visible moment
+    with_room(layout, For::Recovery, || {
+        files::sync_file_system(layout.top())?;
+        btrfs::point(dir.root(leaves).path(), dir.point(entry.number).path())
+    })?;
+    with_room(layout, For::Recovery, || {
+        btrfs::delete_if_there(root.path())?; // the same, when there was no room for it
+        btrfs::snapshot(point.path(), root.path())?;
+        roots::write_fact(&root, RootFact::Entry, &entry.number.to_string())?;
+        roots::carry(&dir.root(leaves), &root, &layout.base(&base))?;
+        roots::give_back_lent(&root, &layout.base(&base))?;
+        files::sync_file_system(layout.top())
+    })?;
+    with_room(layout, For::Recovery, || roots::flip(dir, entry.number))?; // the visible moment
     close(session, &mut entry, State::Completed, None)?;
     if let Some(waiting) = cancels {
         cancel_entry(session, facts, waiting)?;
@@ -130,7 +136,8 @@ fn cancel(
 ) -> Result<Staged> {
     let root = facts.dir.root(waiting);
     let _claimed = guard::claim(&session.pool, &root)?; // refused before anything changed
-    roots::flip(&facts.dir, back_to)?; // the visible moment
+    let layout = &session.pool.layout;
+    with_room(layout, For::Recovery, || roots::flip(&facts.dir, back_to))?; // the visible moment
     let entry = cancel_entry(session, facts, waiting)?;
     btrfs::delete(root.path())?;
     Ok(Staged { entry, waits: false })
@@ -193,8 +200,10 @@ fn keep_what_was_left(session: &Session, dir: &ProfileDir, number: EntryNumber) 
         entry.point = true;
         entry.outcome = Some("what was written after the last entry of a root that was left".into());
     })?;
-    files::sync_file_system(session.pool.layout.top())?;
-    btrfs::point(dir.root(number).path(), dir.point(entry.number).path())?;
+    with_room(&session.pool.layout, For::Recovery, || {
+        files::sync_file_system(session.pool.layout.top())?;
+        btrfs::point(dir.root(number).path(), dir.point(entry.number).path())
+    })?;
     let outcome = entry.outcome.clone();
     close(session, &mut entry, State::Completed, outcome)
 }

@@ -8,7 +8,7 @@ use crate::system::pool;
 use super::cli::Undo;
 use super::session::{ProfileFacts, Session};
 use super::undo_plan::{self, Preview};
-use super::{delete, report, restore, stage, undo_list};
+use super::{delete, pruned, report, restore, stage, undo_list};
 
 pub fn run(args: &Undo) -> Result<Exit> {
     let ask = ask(args)?;
@@ -30,7 +30,8 @@ pub fn run(args: &Undo) -> Result<Exit> {
     if !args.path.is_empty() {
         return restore::run(&session, &facts, ask, &args.path, args.dry_run);
     }
-    let plan = undo_plan::plan(&facts, ask).map_err(|error| stage::name_worker(&session, &facts, error))?;
+    let plan = undo_plan::plan(&facts, ask)
+        .map_err(|error| pruned::name(&session, &facts.id, stage::name_worker(&session, &facts, error)))?;
     let preview = undo_plan::preview(&session, &facts, plan)?;
     show(&session, &facts, &preview);
     if args.dry_run {

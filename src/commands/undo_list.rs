@@ -8,7 +8,7 @@ use crate::policy::outcome;
 
 use super::cli::Common;
 use super::session::Session;
-use super::{report, undo_plan};
+use super::{pruned, report, undo_plan};
 
 /// What can be taken back, newest first: the changes in the line of descent, and the undos, redos and
 /// leftovers whose state can be returned to by number.
@@ -18,21 +18,31 @@ pub fn list(common: &Common, profile: Option<&str>) -> Result<Exit> {
     let history = History::new(&facts.entries);
     let in_line = |entry: &Entry| changes(entry) && history.contains(facts.current, entry.number);
     let by_number = |entry: &Entry| matches!(entry.kind.name(), "undo" | "redo" | "left");
-    let offered: Vec<&Entry> = facts
-        .entries
-        .iter()
-        .rev()
-        .filter(|e| facts.points.contains(&e.number) && (in_line(e) || by_number(e)))
-        .collect();
+    let pruned = pruned::points(&session, &facts.id)?;
+    let there = |entry: &Entry| facts.points.contains(&entry.number);
+    let known = |entry: &Entry| there(entry) || pruned.contains_key(&entry.number);
+    let offered: Vec<&Entry> =
+        facts.entries.iter().rev().filter(|e| known(e) && (in_line(e) || by_number(e))).collect();
     if common.json {
-        report::json(&serde_json::to_value(&offered).unwrap_or_default());
+        let value = |entry: &&Entry| {
+            let mut value = serde_json::to_value(entry).unwrap_or_default();
+            if let (Some(by), false) = (pruned.get(&entry.number), there(entry)) {
+                value["pruned"] = serde_json::json!(by.number);
+            }
+            value
+        };
+        report::json(&offered.iter().map(value).collect::<Vec<_>>().into());
         return Ok(Exit::Done);
     }
     if offered.is_empty() {
         return Err(Error::NothingToUndo { profile: facts.id });
     }
     for entry in offered {
-        let beside = if in_line(entry) { "" } else { "  (by number)" };
+        let beside = match (there(entry), in_line(entry)) {
+            (false, _) => "  (point pruned)",
+            (true, true) => "",
+            (true, false) => "  (by number)",
+        };
         report::line(format_args!("{}{beside}", entry_line(entry)));
     }
     Ok(Exit::Done)
@@ -58,13 +68,28 @@ pub fn show(common: &Common, profile: Option<&str>, number: EntryNumber) -> Resu
         ("started", Some(report::when(&entry.started))),
         ("ended", entry.ended.as_deref().map(report::when)),
         ("base", entry.base.as_ref().map(ToString::to_string)),
-        ("point", Some(if facts.points.contains(&number) { "kept" } else { "none" }.to_owned())),
+        ("point", Some(point_word(&session, &facts, number)?)),
     ];
     let rows: Vec<Vec<String>> =
         rows.into_iter().filter_map(|(key, value)| Some(vec![format!("  {key}"), value?])).collect();
     report::table(&rows);
     report::table(&entry.changes.iter().map(change_row).collect::<Vec<_>>());
     Ok(Exit::Done)
+}
+
+/// `kept`, `none`, or who pruned it.
+fn point_word(
+    session: &Session,
+    facts: &super::session::ProfileFacts,
+    number: EntryNumber,
+) -> Result<String> {
+    if facts.points.contains(&number) {
+        return Ok("kept".to_owned());
+    }
+    let by = pruned::points(session, &facts.id)?.remove(&number);
+    Ok(by.map_or("none".to_owned(), |by| {
+        format!("pruned {} (entry {})", report::when(&by.started), by.number)
+    }))
 }
 
 fn change_row(change: &crate::model::entry::Change) -> Vec<String> {

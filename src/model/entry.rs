@@ -90,11 +90,20 @@ pub enum Kind {
     Default,
     /// A base was removed.
     PruneBase,
+    /// Points and deleted profiles were let go. `more` says which: [`PRUNED_POINTS`].
+    Prune,
     Other(String),
 }
 
+/// The field of a prune entry that names the points it lets go: `{"lab": [57, 60]}`. Written before
+/// anything is deleted, so it may name one that is still there; the pool decides.
+pub const PRUNED_POINTS: &str = "points";
+
+/// The same for deleted profiles, by the names of their directories: `[".deleted-lab-57"]`.
+pub const PRUNED_PROFILES: &str = "profiles";
+
 impl Kind {
-    const NAMES: [(Kind, &'static str); 13] = [
+    const NAMES: [(Kind, &'static str); 14] = [
         (Kind::Packages, "packages"),
         (Kind::Undo, "undo"),
         (Kind::Redo, "redo"),
@@ -108,6 +117,7 @@ impl Kind {
         (Kind::Import, "import"),
         (Kind::Default, "default"),
         (Kind::PruneBase, "prune-base"),
+        (Kind::Prune, "prune"),
     ];
 
     pub fn name(&self) -> &str {
@@ -303,6 +313,13 @@ impl Entry {
             outcome: None,
             more: Map::new(),
         }
+    }
+
+    /// The points of a profile that this entry of kind prune lets go.
+    pub fn pruned_points(&self, profile: &ProfileId) -> Vec<EntryNumber> {
+        let named = self.more.get(PRUNED_POINTS).and_then(|points| points.get(profile.as_str()));
+        let numbers = named.filter(|_| self.kind == Kind::Prune).cloned();
+        numbers.and_then(|numbers| serde_json::from_value(numbers).ok()).unwrap_or_default()
     }
 
     pub fn is_open(&self) -> bool {

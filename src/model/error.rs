@@ -51,6 +51,9 @@ pub enum Error {
     NoSuchEntry { number: EntryNumber },
     NotInLine { number: EntryNumber, profile: ProfileId },
     PointMissing { number: EntryNumber },
+    PointPruned { number: EntryNumber, by: EntryNumber, when: String },
+    NotPinned { number: EntryNumber },
+    BadSetting { line: String, why: String },
     NothingToUndo { profile: ProfileId },
     NothingToRedo { profile: ProfileId, newer: Option<EntryNumber> },
     NothingToCancel { profile: ProfileId },
@@ -109,6 +112,13 @@ impl Error {
             NothingToRedo { newer: Some(newer), .. } => {
                 format!("entry {newer} was made since; its state can be left by number: flipper-undo --list")
             }
+            PointPruned { .. } => {
+                "what is kept, and why: flipper-profile prune --dry-run; pin what must stay: flipper-profile pin"
+                    .into()
+            }
+            BadSetting { .. } => {
+                "a new pool's settings, explained: flipper-profiles(7), RETENTION; mend @journal/pool.conf".into()
+            }
             Damaged { .. } => "look at it with: flipper-profile verify".into(),
             Io { .. } if self.is_no_space() => "free some space on the pool, then try again".into(),
             _ => return None,
@@ -164,6 +174,16 @@ impl fmt::Display for Error {
                 write!(out, "entry {number} is not in the line of descent of what {profile} is now")
             }
             PointMissing { number } => write!(out, "the point before entry {number} is not kept any more"),
+            PointPruned { number, by, when } => {
+                write!(
+                    out,
+                    "the point before entry {number} is not kept any more: pruned {when} (entry {by})"
+                )
+            }
+            NotPinned { number } => write!(out, "the point before entry {number} is not pinned"),
+            BadSetting { line, why } => {
+                write!(out, "pool.conf has the line {line:?}: {why}; nothing is deleted")
+            }
             NothingToUndo { profile } => write!(out, "nothing to undo in profile {profile}"),
             NothingToRedo { profile, .. } => write!(out, "nothing to redo in profile {profile}"),
             NothingToCancel { profile } => write!(out, "nothing waits for a boot in profile {profile}"),

@@ -3,5 +3,6 @@
 pub mod descent;
 pub mod outcome;
 pub mod recover;
+pub mod retention;
 pub mod settled;
 pub mod undo;

@@ -10,6 +10,7 @@ use crate::model::error::{Error, Result};
 
 pub mod graph;
 pub mod log;
+pub mod retention;
 
 /// One line of a result.
 pub fn line(text: impl Display) {
