@@ -9,6 +9,8 @@ mod bases;
 mod bytes;
 #[path = "pool/damage.rs"]
 mod damage;
+#[path = "pool/full_disk.rs"]
+mod full_disk;
 #[path = "pool/guards.rs"]
 mod guards;
 #[path = "pool/init.rs"]
@@ -17,6 +19,8 @@ mod init;
 mod profiles;
 #[path = "pool/recover.rs"]
 mod recover;
+#[path = "pool/retention.rs"]
+mod retention;
 #[path = "pool/runs.rs"]
 mod runs;
 #[path = "pool/undo.rs"]

@@ -294,12 +294,14 @@ fn slow_keeps(world: &World, numbers: &Numbers, point: &Point) -> bool {
     };
     let newer_changes =
         world.points.iter().filter(|other| other.number > point.number && changes_base(other)).count();
+    let redo = world.undo(Ask::Redo);
+    let taken_back = redo.and_then(|undo| entry_of(undo)?.target);
     let mut keep = world.points.iter().all(|other| other.number >= point.number)
         || world.pins.iter().any(|(pinned, _)| *pinned == point.number)
         || point.mounted
         || entry.state == State::Open
         || matches!(entry.kind, Kind::Other(_))
-        || [Some(world.current), world.in_use, world.undo(Ask::Last), world.undo(Ask::Redo)]
+        || [Some(world.current), world.in_use, world.undo(Ask::Last), redo, taken_back]
             .contains(&Some(point.number))
         || said.timestamp() > world.now
         || newer < numbers[0]

@@ -124,9 +124,12 @@ fn act(session: &Session, plan: &PoolPlan, wanted: &Wanted) -> Result<Done> {
     files::sync_file_system(session.pool.layout.top())?;
     let after = prune_plan::room(session)?;
     done.freed = after.free.saturating_sub(before.free);
-    let mut entry = match entry {
-        Some(entry) => entry,
-        None => begin(session, wanted)?,
+    let mut entry = match entry.map_or_else(|| begin_late(session, wanted, &mut done), Ok) {
+        Err(error) if error.is_no_space() => {
+            done.left.push("there is no room yet for this prune's entry in the journal".into());
+            return Ok(done);
+        }
+        other => other?,
     };
     entry.more.insert(PRUNED_POINTS.into(), serde_json::json!(done.points));
     entry.more.insert(PRUNED_PROFILES.into(), serde_json::json!(done.profiles));
@@ -149,6 +152,12 @@ fn begin(session: &Session, wanted: &Wanted) -> Result<Entry> {
     })?;
     files::sync_file_system(session.pool.layout.top())?;
     Ok(entry)
+}
+
+/// What was deleted is free only when the cleaner is done with it.
+fn begin_late(session: &Session, wanted: &Wanted, done: &mut Done) -> Result<Entry> {
+    wait_until_cleaned(&session.pool.layout, &done.ids, CLEANING)?;
+    begin(session, wanted)
 }
 
 /// Looked at again under the profile's lock: a point may have been pinned, or a run begun, since.
@@ -241,7 +250,7 @@ fn make_room(session: &Session, plan: &PoolPlan, wanted: &Wanted, done: &mut Don
     }
     if now_missing > 0 {
         done.left.push(format!(
-            "keep_free={} wants {} more: points are not what fills the file system",
+            "keep_free={} wants {} more than points could give",
             plan.rules.free,
             retention::bytes(now_missing)
         ));

@@ -160,7 +160,7 @@ pub fn plan(facts: &Facts<'_>) -> Vec<Kept> {
 /// What is kept whatever the rules say.
 struct Needed {
     undo: Option<EntryNumber>,
-    redo: Option<EntryNumber>,
+    redo: [Option<EntryNumber>; 2],
     fallback: Option<EntryNumber>,
     base_changes: BTreeSet<EntryNumber>,
     least: BTreeSet<EntryNumber>,
@@ -183,9 +183,11 @@ impl Needed {
         };
         let changed = facts.points.iter().rev().filter(|point| changes_base(history, point));
         let newest = points.iter().rev().take(facts.rules.least as usize);
+        let redo = next(Ask::Redo);
         Needed {
             undo: next(Ask::Last),
-            redo: next(Ask::Redo),
+            // And, once it is redone, where undo takes it back to again.
+            redo: [redo, redo.and_then(|undo| history.get(undo)?.target)],
             fallback: facts.good.and_then(above),
             base_changes: changed.map(|p| p.number).take(facts.rules.base_changes as usize).collect(),
             least: newest.copied().collect(),
@@ -209,7 +211,7 @@ impl Needed {
             (waits && facts.current == number, Keep::Staged),
             (!waits && facts.current == number, Keep::Current),
             (self.undo == Some(number), Keep::Undo),
-            (self.redo == Some(number), Keep::Redo),
+            (self.redo.contains(&Some(number)), Keep::Redo),
             (point.mounted, Keep::Mounted),
             (when == Some(When::Future), Keep::Future),
             (when == Some(When::Undated), Keep::Undated),

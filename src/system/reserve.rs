@@ -29,8 +29,11 @@ const DATA: u64 = 12 << 20;
 const VALUE: [u8; 3800] = [0; 3800];
 const VALUES: usize = (4 << 20) / VALUE.len();
 
-/// Bytes that must be left over before the reserve is made again: the room is more needed elsewhere.
-const LEFT_OVER: u64 = 32 << 20;
+/// A portion that is made first and taken away last: the room that is left over.
+const MARGIN: &str = ".margin";
+
+/// Free bytes below which nobody even tries.
+const ENOUGH: u64 = 3 * DATA;
 
 /// Who needs the room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,32 +74,39 @@ fn give_back(layout: &Layout, who: For) -> Result<bool> {
     Ok(true)
 }
 
-/// Is it all there?
-pub fn is_whole(layout: &Layout) -> bool {
-    PORTIONS.iter().all(|name| layout.reserve().join(name).exists())
+/// Is it all there, and nothing of a making that was cut?
+fn is_whole(layout: &Layout) -> bool {
+    let dir = layout.reserve();
+    PORTIONS.iter().all(|name| dir.join(name).exists()) && !dir.join(MARGIN).exists()
 }
 
-/// Makes what is missing of it, when there is room for it and as much again. A full disk is no failure;
-/// neither is somebody else who is at it.
+/// Makes what is missing of it, when there is room for it and for a portion more: a file system must not
+/// be full because of it. A full one is no failure; neither is somebody else who is at it.
 pub fn make(layout: &Layout) -> Result<()> {
     if is_whole(layout) {
         return Ok(());
     }
-    if room(layout)?.1 < DATA + LEFT_OVER {
+    if room(layout)?.1 < ENOUGH {
         return Ok(());
     }
     files::make_dir(&layout.reserve(), 0o700)?;
     let Some(_lock) = Lock::of_directory(&layout.reserve(), false)? else { return Ok(()) };
-    // The last portion first: it is the one that must be there.
+    let margin = layout.reserve().join(MARGIN);
+    files::remove_if_there(&margin)?;
+    let made = make_portion(&margin).and_then(|()| make_missing(layout));
+    files::remove_if_there(&margin)?;
+    match made {
+        Err(error) if error.is_no_space() => Ok(()),
+        other => other,
+    }
+}
+
+/// The last portion first: it is the one that must be there.
+fn make_missing(layout: &Layout) -> Result<()> {
     for name in PORTIONS.iter().rev() {
         let portion = layout.reserve().join(name);
-        let (_, free) = room(layout)?;
-        if portion.exists() || free < DATA + LEFT_OVER {
-            continue;
-        }
-        match make_portion(&portion) {
-            Err(error) if error.is_no_space() => return files::remove_if_there(&aside(&portion)),
-            other => other?,
+        if !portion.exists() {
+            make_portion(&portion)?;
         }
     }
     Ok(())
@@ -105,14 +115,22 @@ pub fn make(layout: &Layout) -> Result<()> {
 fn make_portion(portion: &Path) -> Result<()> {
     let aside = aside(portion);
     files::remove_if_there(&aside)?; // of one that was cut
-    let mut options = OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(0o600).open(&aside).at("make", &aside)?;
-    fs2::FileExt::allocate(&file, DATA).at("allocate", &aside)?;
-    for number in 0..VALUES {
-        xattr::set(&aside, format!("trusted.r{number}"), &VALUE).at("write attributes of", &aside)?;
+    let filled = fill(&aside);
+    if filled.is_err() {
+        files::remove_if_there(&aside)?;
     }
-    file.sync_all().at("sync", &aside)?;
+    filled?;
     std::fs::rename(&aside, portion).at("rename to", portion) // the visible moment
+}
+
+fn fill(aside: &Path) -> Result<()> {
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(aside).at("make", aside)?;
+    fs2::FileExt::allocate(&file, DATA).at("allocate", aside)?;
+    for number in 0..VALUES {
+        xattr::set(aside, format!("trusted.r{number}"), &VALUE).at("write attributes of", aside)?;
+    }
+    file.sync_all().at("sync", aside)
 }
 
 fn aside(portion: &Path) -> PathBuf {
@@ -128,5 +146,5 @@ pub fn wait_until_cleaned(layout: &Layout, ids: &[u64], at_most: std::time::Dura
         std::thread::sleep(std::time::Duration::from_millis(20));
         btrfs::sync_and_wake_cleaner(layout.top())?;
     }
-    Ok(())
+    btrfs::sync_and_wake_cleaner(layout.top()) // the last tree that went counts as free after a commit
 }

@@ -95,8 +95,9 @@ const LINE: &str = "1 create, 2 apt @1, 3 apt @1, 4 apt @1, 5 apt @1, 6 apt @1";
 fn without_rules_stays_what_is_needed() {
     assert_eq!(Case::new(LINE, 1).words(""), ["2: first", "3: goes", "4: goes", "5: goes", "6: undo"]);
     let undone = Case::new("1 create, 2 apt @1, 3 apt @1, 4 apt @1, 5 undo>4 @1", 5);
-    // Plain undo goes further back to 3; redo returns to the point of the undo, which made the root.
-    assert_eq!(undone.words(""), ["2: first", "3: undo", "4: goes", "5: current, redo"]);
+    // Plain undo goes further back to 3; redo returns to the point of the undo, which made the root,
+    // and what it brings back can be taken back once more.
+    assert_eq!(undone.words(""), ["2: first", "3: undo", "4: redo", "5: current, redo"]);
     let gone_on = Case::new("1 create, 2 apt @1, 3 apt @1, 4 undo>3 @1, 5 apt @4, 6 apt @4", 4);
     assert_eq!(gone_on.words(""), ["2: first", "3: goes", "4: current", "5: goes", "6: undo"]);
 }
