@@ -39,7 +39,11 @@
 //! - the index uses exclusive locking, without the shared-memory file: on a full disk its mapping
 //!   ends a program with SIGBUS;
 //! - `mount` shows the bare merged tree, what undo takes back; home and state/ are mounted by `run`;
-//! - a deleted profile keeps its id until it is pruned, so that undo can bring it back.
+//! - a deleted profile keeps its id until it is pruned, so that undo can bring it back;
+//! - the reserve for a full disk holds metadata as well as data: on a split btrfs, 32 MiB of data alone
+//!   help nobody whose metadata is full (`system/reserve.rs`);
+//! - "share of space" is a floor of free space, measured by statfs after each deletion: what points hold
+//!   exclusively is not known without quota groups (`policy/retention/space.rs`).
 
 // flipper-rescue is built without the index and uses a part of these rooms only.
 #![cfg_attr(not(feature = "index"), allow(dead_code))]

@@ -313,7 +313,7 @@ fn slow_keeps(world: &World, numbers: &Numbers, point: &Point) -> bool {
         let above = world.points.iter().filter(of_root).find(|other| other.number > good.entry);
         keep |= good.entry == point.number || above.map(|p| p.number) == Some(point.number);
     }
-    for rule in 2..6 {
+    for (rule, count) in numbers.iter().enumerate().skip(2).take(4) {
         // Spans of newer points that have one, and whether a newer one is in ours.
         let mut spans = BTreeSet::new();
         for other in world.points.iter().filter(|other| other.number > point.number) {
@@ -321,7 +321,7 @@ fn slow_keeps(world: &World, numbers: &Numbers, point: &Point) -> bool {
             let dated = dated.and_then(|e| slow_time(world, e, clock));
             spans.extend(dated.map(|time| span(rule, time)));
         }
-        keep |= !spans.contains(&span(rule, time)) && (spans.len() as u64) < numbers[rule];
+        keep |= !spans.contains(&span(rule, time)) && (spans.len() as u64) < *count;
     }
     keep
 }
