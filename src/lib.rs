@@ -45,7 +45,7 @@
 //! - "share of space" is a floor of free space, measured by statfs after each deletion: what points hold
 //!   exclusively is not known without quota groups (`policy/retention/space.rs`).
 
-// flipper-rescue is built without the index and uses a part of these rooms only.
+// flipper-rescue and flipper-hook are built without the index and use a part of these rooms only.
 #![cfg_attr(not(feature = "index"), allow(dead_code))]
 
 pub mod commands;

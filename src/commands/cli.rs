@@ -202,6 +202,8 @@ flipper-profile prune lab --dry-run      shows what is pinned")]
 pub enum JournalVerb {
     /// Make the SQLite index again from the entries
     Rebuild,
+    /// Bring the SQLite index up to the entries; every package run and every reader does it
+    Refresh,
 }
 
 #[derive(Args, Debug)]

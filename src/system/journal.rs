@@ -131,6 +131,12 @@ impl Journal {
         Ok(ids)
     }
 
+    /// Makes the text of an open entry durable.
+    pub fn sync(&self, entry: &Entry) -> Result<()> {
+        let path = self.file(entry, ".open.json");
+        File::open(&path).and_then(|file| file.sync_all()).at("sync", &path)
+    }
+
     /// Best effort, never synced: an entry that lost its plan still has its point.
     pub fn note_plan(&self, entry: &Entry, plan: &PlanFile) -> Result<()> {
         write_aside(&self.file(entry, ".plan.json"), plan)

@@ -2,6 +2,7 @@
 
 pub mod archives;
 pub mod assemble;
+pub mod background;
 pub mod base;
 pub mod btrfs;
 pub mod detached;

@@ -191,6 +191,32 @@ fn a_profile_that_lost_a_library() {
     lab.tree().must_be(&before);
 }
 
+/// The hook is started again and again while dpkg replaces the libraries of the root.
+#[test]
+fn the_hooks_need_no_library() {
+    let lab = Pool::trixie().lab("static");
+    lab.run("rm /usr/lib/*-linux-gnu/libsqlite3.so.0 /usr/lib/*-linux-gnu/libbtrfsutil.so.1").ok();
+    let before = lab.tree();
+    lab.run("apt-get -qq install plain").ok().silent();
+    assert_eq!(lab.newest()["state"], "completed");
+    lab.undo(&[]).ok();
+    lab.tree().must_be(&before);
+}
+
+/// Nobody asks for it: when the run is over, its entry is in SQLite.
+#[test]
+fn every_run_is_in_the_index() {
+    let lab = Pool::trixie().lab("indexed");
+    // Process 1 is the one that holds the run together.
+    let all_done =
+        "while grep -lxE 'flipper-(hook|profile)' /proc/[0-9]*/comm | grep -qv /1/; do sleep 0.1; done";
+    lab.run(&format!("apt-get -qq install plain; {all_done}")).ok();
+    let refreshed = lab.pool.call("flipper-profile", &["journal", "refresh", "--json"]).ok();
+    assert_eq!(serde_json::from_str::<Value>(&refreshed.out).expect("JSON")["added"], 0);
+    drop(lab.run("apt-get -qq purge plain; kill -9 -1")); // the index may lack this one
+    assert!(lab.log().contains("1 purged: plain"), "{}", lab.log());
+}
+
 #[test]
 fn rescue_from_inside() {
     let lab = Pool::trixie().lab("rescue");
