@@ -286,6 +286,50 @@ flipper-profile space --json     in bytes")]
     /// replaced is changed, not added. Times alone are no difference. The text of conffiles and other
     /// small files below /etc is shown, except of those not everybody may read: name such a file as PATH.
     Diff(Diff),
+    /// Let points go that no rule keeps any more
+    #[command(
+        long_about = "Let points go that no rule keeps any more, for good.\n\n\
+The rules stand in the pool's settings (@journal/pool.conf): the last N points of a profile, N days \
+counted back from its newest entry, the newest point of so many hours, days, weeks and months, and how much \
+of the file system must stay free. A point is kept while any of them wants it; each one's reasons are \
+shown.\n\n\
+Whatever the rules say, these stay: pinned points, the first of a profile, those of an open entry and of the \
+current, booted or staged root, those undo and redo return to next, the last good one, those before the last \
+changes of the base, and what is from the future by the profile's own clock. Entries stay too: the log says \
+that their point was pruned.\n\n\
+A profile in which packages are being installed, or that somebody runs or has mounted, is passed over (exit status \
+1). On a booted profile a timer does this once a day.",
+        after_help = "\
+Examples:\n  flipper-profile prune --dry-run      every point, and why it is kept or goes\n  \
+flipper-profile prune lab            only the points of lab\n  \
+flipper-profile pin lab@57           keep this one whatever the rules say"
+    )]
+    Prune {
+        /// Only this profile (default: all, and deleted profiles)
+        id: Option<String>,
+        /// Say what would go, and why the rest is kept, and stop
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Keep a point whatever the rules of retention say
+    #[command(after_help = "\
+Examples:\n  flipper-profile pin lab@57 --note \"before the move to the new mail server\"\n  \
+flipper-profile prune lab --dry-run      shows what is pinned")]
+    Pin {
+        /// ID@N: the state before entry N
+        #[arg(value_name = "ID@N")]
+        point: String,
+        /// Why it must stay
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        note: String,
+    },
+    /// Leave a pinned point to the rules again
+    #[command(after_help = "Examples:\n  flipper-profile unpin lab@57")]
+    Unpin {
+        /// ID@N: the state before entry N
+        #[arg(value_name = "ID@N")]
+        point: String,
+    },
     /// Look after the journal
     Journal {
         #[command(subcommand)]
