@@ -13,6 +13,7 @@ mod man;
 fn main() -> std::io::Result<()> {
     println!("cargo:rerun-if-env-changed=FLIPPER_ASSETS_DIR");
     println!("cargo:rerun-if-changed=src/commands/cli.rs");
+    println!("cargo:rerun-if-changed=src/commands/cli");
     println!("cargo:rerun-if-changed=debian/changelog");
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=man.rs");

@@ -24,7 +24,8 @@
 //!
 //! Where to begin: `commands/undo.rs` (the story), `policy/undo.rs` (what a plan is),
 //! `commands/stage.rs` (the order in which it is done, and the one moment that counts),
-//! `system/guard.rs` (what the kernel does not guard), `system/journal.rs` (what is the truth).
+//! `system/guard.rs` (what the kernel does not guard), `system/journal.rs` (what is the truth),
+//! `system/changed/mod.rs` (what is different between two states, and how btrfs knows).
 //!
 //! Where this differs from the design it was built from, and why:
 //! - an open entry is `57.open.json`, a closed one `57.json`: closing makes a new name, so a torn file
@@ -38,6 +39,8 @@
 //!   script (seen with dpkg 1.21 and 1.22), and Debug::pkgDPkgPM plans much and does nothing;
 //! - the index uses exclusive locking, without the shared-memory file: on a full disk its mapping
 //!   ends a program with SIGBUS;
+//! - what changed between siblings is asked of tree searches too, not of a send stream: the transaction
+//!   where their lines part is known from the snapshots' parents, and roots in use can be asked as well;
 //! - `mount` shows the bare merged tree, what undo takes back; home and state/ are mounted by `run`;
 //! - where a newer program writes the journal, an undo leaves no entry: its number is taken by the point
 //!   and the root that bear it (`commands/bare.rs`), and btrfs knows the rest (`commands/found.rs`);

@@ -6,6 +6,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+// With paths, because build.rs reads this file from where it stands.
+#[path = "cli/base.rs"]
+mod base;
+#[path = "cli/rescue.rs"]
+mod rescue;
+
+pub use base::{BaseProgram, BaseVerb};
+pub use rescue::{Rescue, RescueVerb};
+
 /// Takes the last change back: packages, conffiles, kernel, settings, and undo itself.
 #[derive(Parser, Debug)]
 #[command(
@@ -27,7 +36,8 @@ flipper-undo --cancel       drop what waits: stay where you are, with what was i
 flipper-undo 57             return to the state before entry 57\n  \
 flipper-undo 57 --path /etc/nginx/nginx.conf\n                              put one file back, live\n  \
 flipper-undo --redo         take the last undo back\n  \
-flipper-undo --list         what can be taken back\n\n\
+flipper-undo --list         what can be taken back\n  \
+flipper-undo --show 57      what entry 57 changed, files included\n\n\
 Exit status: 0 done, 1 attention, 2 refused and nothing changed, 3 could not, 64 usage."
 )]
 pub struct Undo {
@@ -39,9 +49,15 @@ pub struct Undo {
     /// List what can be taken back, newest first
     #[arg(long, conflicts_with_all = ["entry", "redo", "cancel"])]
     pub list: bool,
-    /// Show one entry whole
+    /// Show one entry whole: packages, settings, files, and the text of what people edit
     #[arg(long, value_name = "N", conflicts_with_all = ["entry", "list", "redo", "cancel"])]
     pub show: Option<String>,
+    /// With --show: count the files only
+    #[arg(long, requires = "show", conflicts_with = "all")]
+    pub stat: bool,
+    /// With --show: every file, not one page
+    #[arg(long, requires = "show")]
+    pub all: bool,
     /// Take the last undo back
     #[arg(long, conflicts_with_all = ["entry", "cancel"])]
     pub redo: bool,
@@ -272,6 +288,13 @@ flipper-profile space --json     in bytes")]
         /// List the points of this profile
         id: Option<String>,
     },
+    /// Show what is different between two states: packages, settings and files
+    ///
+    /// A state is a number (the state before that entry), `current` (what the next start mounts) or `now`
+    /// (the root in use). Files are told as the merged tree shows them: a file of the base that was
+    /// replaced is changed, not added. Times alone are no difference. The text of conffiles and other
+    /// small files below /etc is shown, except of those not everybody may read: name such a file as PATH.
+    Diff(Diff),
     /// Look after the journal
     Journal {
         #[command(subcommand)]
@@ -289,6 +312,33 @@ Examples:\n  flipper-profile journal rebuild")]
     #[command(after_help = "\
 Examples:\n  flipper-profile journal refresh")]
     Refresh,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:\n  flipper-profile diff lab 57              what changed since before entry 57\n  \
+flipper-profile diff lab 57 60           between the states before entries 57 and 60\n  \
+flipper-profile diff lab 57 /etc         only below /etc\n  \
+flipper-profile diff lab now current     with an undo staged: what its start will bring\n  \
+flipper-profile diff lab 57 --stat       counts only")]
+pub struct Diff {
+    /// The profile
+    pub id: String,
+    /// The earlier state: N, `current` or `now`
+    #[arg(value_name = "A")]
+    pub from: String,
+    /// The later state (default: current)
+    #[arg(value_name = "B")]
+    pub to: Option<String>,
+    /// Only what lies at or below this path
+    #[arg(value_name = "PATH")]
+    pub path: Option<PathBuf>,
+    /// Counts only
+    #[arg(long, conflicts_with = "all")]
+    pub stat: bool,
+    /// Everything, not one page
+    #[arg(long)]
+    pub all: bool,
 }
 
 #[derive(Args, Debug)]
@@ -325,92 +375,4 @@ pub struct Set {
     /// One more mount as a line of fstab(5); may be given several times, replaces all; "" for none
     #[arg(long, value_name = "LINE")]
     pub mount: Vec<String>,
-}
-
-/// Bases: the read-only Debian roots profiles stand on.
-#[derive(Parser, Debug)]
-#[command(
-    name = "flipper-base",
-    version,
-    after_help = "\
-Examples:\n  flipper-base import trixie.tar --version 13.2 --clean\n  \
-flipper-base list\n\n\
-Exit status: 0 done, 1 attention, 2 refused and nothing changed, 3 could not, 64 usage."
-)]
-pub struct BaseProgram {
-    #[command(subcommand)]
-    pub verb: BaseVerb,
-    #[command(flatten)]
-    pub common: Common,
-}
-
-#[derive(Subcommand, Debug)]
-pub enum BaseVerb {
-    /// List the bases and who stands on them
-    #[command(after_help = "\
-Examples:\n  flipper-base list")]
-    List,
-    /// Make a base from a Debian root: a directory or a tarball (mmdebstrap's output)
-    #[command(after_help = "\
-Examples:\n  flipper-base import trixie.tar --version 13.2 --clean      what mmdebstrap made\n  \
-flipper-base import /srv/root --version 13.2-mine")]
-    Import {
-        /// A directory, or a tarball
-        source: PathBuf,
-        /// What the base will be called, e.g. 13.2
-        #[arg(long, value_name = "V")]
-        version: String,
-        /// Take machine-id, host keys, lists, logs and the like out without asking
-        #[arg(long, conflicts_with = "no_clean")]
-        clean: bool,
-        /// Import it as it is
-        #[arg(long)]
-        no_clean: bool,
-    },
-    /// Remove a base nothing stands on
-    #[command(after_help = "\
-Examples:\n  flipper-base prune 13.1")]
-    Prune {
-        /// The base
-        version: String,
-    },
-}
-
-/// Lists points and stages one, from btrfs alone: for a profile that is broken. Static, no SQLite.
-#[derive(Parser, Debug)]
-#[command(
-    name = "flipper-rescue",
-    version,
-    after_help = "\
-Examples:\n  flipper-rescue list\n  \
-flipper-rescue stage lab last\n\n\
-Exit status: 0 done, 1 attention, 2 refused and nothing changed, 3 could not, 64 usage."
-)]
-pub struct Rescue {
-    #[command(subcommand)]
-    pub verb: RescueVerb,
-    #[command(flatten)]
-    pub common: Common,
-}
-
-#[derive(Subcommand, Debug)]
-pub enum RescueVerb {
-    /// List the profiles and their points, newest first
-    #[command(after_help = "\
-Examples:\n  flipper-rescue list\n  \
-flipper-rescue list lab --pool /dev/mmcblk0p3")]
-    List {
-        /// Only this profile
-        id: Option<String>,
-    },
-    /// Stage the state before an entry: the profile's next boot has it
-    #[command(after_help = "\
-Examples:\n  flipper-rescue stage lab last      take the last change back\n  \
-flipper-rescue stage lab 57        return to the state before entry 57")]
-    Stage {
-        /// The profile
-        id: String,
-        /// The entry's number, or `last`
-        entry: String,
-    },
 }

@@ -16,10 +16,12 @@ mod base_import;
 mod base_list;
 mod base_prune;
 mod clone;
+mod compared;
 mod create;
 mod cut;
 mod default;
 mod delete;
+mod diff;
 mod found;
 mod hook;
 mod init;
@@ -99,6 +101,7 @@ fn profile_verb(verb: cli::ProfileVerb, common: &cli::Common) -> Result<Exit> {
         Space { id } => space::run(common, id.as_deref()),
         Run { throwaway, id, command } => run::run(common, &id, &command, throwaway),
         Mount { state, dir, read_only } => mount::run(common, &state, &dir, read_only),
+        Diff(args) => diff::run(common, &args),
         Save { id, note } => save::run(common, id.as_deref(), note.as_deref()),
         Log { id, number } => log::run(common, id.as_deref(), number),
         Journal { verb: cli::JournalVerb::Rebuild } => journal::rebuild(common),

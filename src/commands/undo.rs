@@ -6,6 +6,7 @@ use crate::policy::undo::{Ask, Plan};
 use crate::system::pool;
 
 use super::cli::Undo;
+use super::report::difference::Length;
 use super::session::{ProfileFacts, Session};
 use super::undo_plan::{self, Preview};
 use super::{bare, delete, report, restore, stage, undo_list};
@@ -16,7 +17,8 @@ pub fn run(args: &Undo) -> Result<Exit> {
         return undo_list::list(&args.common, args.profile.as_deref());
     }
     if let Some(number) = &args.show {
-        return undo_list::show(&args.common, args.profile.as_deref(), number.parse()?);
+        let length = Length::asked(args.stat, args.all);
+        return undo_list::show(&args.common, args.profile.as_deref(), number.parse()?, length);
     }
     // A dry run looks with a reader's eyes: recover mends nothing, but is asked what it would say.
     let session = match args.dry_run {

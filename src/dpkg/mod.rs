@@ -5,6 +5,7 @@ pub mod conffiles;
 pub mod deb822;
 pub mod error;
 pub mod extended_states;
+pub mod file_list;
 pub mod hook_stream;
 pub mod package_list;
 pub mod status;

@@ -4,6 +4,7 @@
 pub mod booted;
 pub mod carried;
 pub mod config;
+pub mod difference;
 pub mod entry;
 pub mod error;
 pub mod holdings;

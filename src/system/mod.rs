@@ -5,6 +5,7 @@ pub mod assemble;
 pub mod background;
 pub mod base;
 pub mod btrfs;
+pub mod changed;
 pub mod detached;
 pub mod device;
 pub mod driver;

@@ -6,8 +6,10 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::model::entry::Change;
 use crate::model::error::{Error, Result};
 
+pub mod difference;
 pub mod graph;
 pub mod log;
 pub mod space;
@@ -128,6 +130,26 @@ pub fn table(rows: &[Vec<String>]) {
             row.iter().enumerate().map(|(c, cell)| format!("{cell:<w$}", w = widths[c])).collect();
         line(cells.join("  ").trim_end());
     }
+}
+
+/// One changed package: what happened, name, versions, and what is special about it.
+pub fn change_row(change: &Change) -> Vec<String> {
+    let version = match (&change.old, &change.new) {
+        (Some(old), Some(new)) if old != new => format!("{old} -> {new}"),
+        (Some(version), _) | (None, Some(version)) => version.clone(),
+        (None, None) => String::new(),
+    };
+    let mut marks: Vec<String> = Vec::new();
+    marks.extend(change.archive.clone());
+    marks.extend(change.security.then(|| "security".to_owned()));
+    marks.extend((change.auto == Some(true)).then(|| "auto".to_owned()));
+    marks.extend(change.stuck.clone());
+    vec![
+        format!("  {}", change.action.past()),
+        format!("{}:{}", change.package, change.architecture),
+        version,
+        marks.join(", "),
+    ]
 }
 
 /// "1 profile", "2 profiles"
