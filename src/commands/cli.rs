@@ -6,6 +6,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+// With paths, because build.rs reads this file from where it stands.
+#[path = "cli/base.rs"]
+mod base;
+#[path = "cli/rescue.rs"]
+mod rescue;
+
+pub use base::{BaseProgram, BaseVerb};
+pub use rescue::{Rescue, RescueVerb};
+
 /// Takes the last change back: packages, conffiles, kernel, settings, and undo itself.
 #[derive(Parser, Debug)]
 #[command(
@@ -357,6 +366,7 @@ flipper-profile diff lab 57 /etc         only below /etc\n  \
 flipper-profile diff lab now current     with an undo staged: what its start will bring\n  \
 flipper-profile diff lab 57 --stat       counts only")]
 pub struct Diff {
+    /// The profile
     pub id: String,
     /// The earlier state: N, `current` or `now`
     #[arg(value_name = "A")]
@@ -409,92 +419,4 @@ pub struct Set {
     /// One more mount as a line of fstab(5); may be given several times, replaces all; "" for none
     #[arg(long, value_name = "LINE")]
     pub mount: Vec<String>,
-}
-
-/// Bases: the read-only Debian roots profiles stand on.
-#[derive(Parser, Debug)]
-#[command(
-    name = "flipper-base",
-    version,
-    after_help = "\
-Examples:\n  flipper-base import trixie.tar --version 13.2 --clean\n  \
-flipper-base list\n\n\
-Exit status: 0 done, 1 attention, 2 refused and nothing changed, 3 could not, 64 usage."
-)]
-pub struct BaseProgram {
-    #[command(subcommand)]
-    pub verb: BaseVerb,
-    #[command(flatten)]
-    pub common: Common,
-}
-
-#[derive(Subcommand, Debug)]
-pub enum BaseVerb {
-    /// List the bases and who stands on them
-    #[command(after_help = "\
-Examples:\n  flipper-base list")]
-    List,
-    /// Make a base from a Debian root: a directory or a tarball (mmdebstrap's output)
-    #[command(after_help = "\
-Examples:\n  flipper-base import trixie.tar --version 13.2 --clean      what mmdebstrap made\n  \
-flipper-base import /srv/root --version 13.2-mine")]
-    Import {
-        /// A directory, or a tarball
-        source: PathBuf,
-        /// What the base will be called, e.g. 13.2
-        #[arg(long, value_name = "V")]
-        version: String,
-        /// Take machine-id, host keys, lists, logs and the like out without asking
-        #[arg(long, conflicts_with = "no_clean")]
-        clean: bool,
-        /// Import it as it is
-        #[arg(long)]
-        no_clean: bool,
-    },
-    /// Remove a base nothing stands on
-    #[command(after_help = "\
-Examples:\n  flipper-base prune 13.1")]
-    Prune {
-        /// The base
-        version: String,
-    },
-}
-
-/// Lists points and stages one, from btrfs alone: for a profile that is broken. Static, no SQLite.
-#[derive(Parser, Debug)]
-#[command(
-    name = "flipper-rescue",
-    version,
-    after_help = "\
-Examples:\n  flipper-rescue list\n  \
-flipper-rescue stage lab last\n\n\
-Exit status: 0 done, 1 attention, 2 refused and nothing changed, 3 could not, 64 usage."
-)]
-pub struct Rescue {
-    #[command(subcommand)]
-    pub verb: RescueVerb,
-    #[command(flatten)]
-    pub common: Common,
-}
-
-#[derive(Subcommand, Debug)]
-pub enum RescueVerb {
-    /// List the profiles and their points, newest first
-    #[command(after_help = "\
-Examples:\n  flipper-rescue list\n  \
-flipper-rescue list lab --pool /dev/mmcblk0p3")]
-    List {
-        /// Only this profile
-        id: Option<String>,
-    },
-    /// Stage the state before an entry: the profile's next boot has it
-    #[command(after_help = "\
-Examples:\n  flipper-rescue stage lab last      take the last change back\n  \
-flipper-rescue stage lab 57        return to the state before entry 57")]
-    Stage {
-        /// The profile
-        id: String,
-        /// The entry's number, or `last`
-        entry: String,
-    },
 }
