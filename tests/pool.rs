@@ -22,5 +22,7 @@ mod recover;
 mod runs;
 #[path = "pool/space.rs"]
 mod space;
+#[path = "pool/sweep.rs"]
+mod sweep;
 #[path = "pool/undo.rs"]
 mod undo;

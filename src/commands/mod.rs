@@ -16,9 +16,12 @@ mod base_list;
 mod base_prune;
 mod clone;
 mod create;
+mod cut;
 mod default;
 mod delete;
+mod hook;
 mod init;
+mod left;
 mod list;
 mod mount;
 mod recover;
@@ -32,14 +35,13 @@ mod space;
 mod space_parts;
 mod stage;
 mod status;
+mod told;
 mod undo;
 mod undo_list;
 mod undo_plan;
 mod verify;
 
-// These need the index, which flipper-rescue is built without.
-#[cfg(feature = "index")]
-mod hook;
+// These need the index, which flipper-rescue and flipper-hook are built without.
 #[cfg(feature = "index")]
 mod journal;
 #[cfg(feature = "index")]
@@ -72,7 +74,6 @@ pub fn rescue_main() -> ExitCode {
 
 /// The hooks: no clap (it costs more than the whole look at the booted file), and no failure that
 /// could break apt by accident.
-#[cfg(feature = "index")]
 pub fn hook_main() -> ExitCode {
     hook::main()
 }
@@ -97,6 +98,7 @@ fn profile_verb(verb: cli::ProfileVerb, common: &cli::Common) -> Result<Exit> {
         Mount { state, dir, read_only } => mount::run(common, &state, &dir, read_only),
         Log { id, number } => log::run(common, id.as_deref(), number),
         Journal { verb: cli::JournalVerb::Rebuild } => journal::rebuild(common),
+        Journal { verb: cli::JournalVerb::Refresh } => journal::refresh(common),
     }
 }
 

@@ -5,9 +5,10 @@ use crate::model::error::{Error, Exit, Result};
 use crate::model::{Entry, EntryNumber, Kind};
 use crate::policy::descent::{History, changes};
 use crate::policy::outcome;
+use crate::policy::undo::went_with;
 
 use super::cli::Common;
-use super::session::Session;
+use super::session::{ProfileFacts, Session};
 use super::{report, undo_plan};
 
 /// What can be taken back, newest first: the changes in the line of descent, and the undos, redos and
@@ -64,7 +65,28 @@ pub fn show(common: &Common, profile: Option<&str>, number: EntryNumber) -> Resu
         rows.into_iter().filter_map(|(key, value)| Some(vec![format!("  {key}"), value?])).collect();
     report::table(&rows);
     report::table(&entry.changes.iter().map(change_row).collect::<Vec<_>>());
+    if entry.kind == Kind::Left {
+        show_what_was_left(&session, &facts, entry)?;
+    }
     Ok(Exit::Done)
+}
+
+/// What went with the root that was left: the entries made there after the undo, and the conffiles that
+/// somebody changed by hand, as long as both points are kept.
+fn show_what_was_left(session: &Session, facts: &ProfileFacts, left: &Entry) -> Result<()> {
+    let Some((since, entries)) = went_with(&facts.entries, left) else { return Ok(()) };
+    for number in entries.iter().rev() {
+        let entry = facts.entries.iter().find(|entry| entry.number == *number);
+        entry.iter().for_each(|entry| report::line(format_args!("  with entry {}", entry_line(entry))));
+    }
+    if facts.points.contains(&since) && facts.points.contains(&left.number) {
+        let (before, then) = (facts.dir.point(since), facts.dir.point(left.number));
+        for path in undo_plan::conffiles_between(session, before, then)? {
+            report::line(format_args!("  changed {}", path.display()));
+        }
+    }
+    report::line(format_args!("  flipper-undo {} returns to it", left.number));
+    Ok(())
 }
 
 fn change_row(change: &crate::model::entry::Change) -> Vec<String> {

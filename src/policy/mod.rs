@@ -3,6 +3,8 @@
 pub mod descent;
 pub mod outcome;
 pub mod recover;
+pub mod repair;
 pub mod settled;
 pub mod space;
+pub mod told;
 pub mod undo;

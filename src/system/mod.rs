@@ -2,6 +2,7 @@
 
 pub mod archives;
 pub mod assemble;
+pub mod background;
 pub mod base;
 pub mod btrfs;
 pub mod detached;
@@ -25,5 +26,6 @@ pub mod space;
 mod space_cache;
 pub mod template;
 pub mod tree_search;
+pub mod unprotected;
 pub mod upper;
 pub mod usage;

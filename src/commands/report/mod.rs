@@ -102,6 +102,14 @@ pub fn when(rfc3339: &str) -> String {
     }
 }
 
+/// `at 03:12`, or `on 2026-11-22 at 03:12` when that was not today; in local time.
+pub fn clock(rfc3339: &str) -> String {
+    let Ok(time) = chrono::DateTime::parse_from_rfc3339(rfc3339) else { return format!("at {rfc3339}") };
+    let time = time.with_timezone(&chrono::Local);
+    let today = time.date_naive() == chrono::Local::now().date_naive();
+    time.format(if today { "at %H:%M" } else { "on %Y-%m-%d at %H:%M" }).to_string()
+}
+
 /// Columns two blanks apart, as wide as their widest cell; the last one is not padded.
 pub fn table(rows: &[Vec<String>]) {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
