@@ -76,23 +76,18 @@ pub fn changes_between(session: &Session, from: RootDir, to: RootDir) -> Result<
     Ok(compare(&State::read(session, from)?, &State::read(session, to)?))
 }
 
-/// The conffiles that differ between two states of a profile.
-pub fn conffiles_between(session: &Session, from: RootDir, to: RootDir) -> Result<Vec<PathBuf>> {
-    Ok(changed_conffiles(&State::read(session, from)?, &State::read(session, to)?))
-}
-
 /// One side of the comparison.
-struct State {
-    root: RootDir,
-    base: PathBuf,
+pub struct State {
+    pub root: RootDir,
+    pub base: PathBuf,
     base_name: String,
     /// Absent when what is there cannot be read (a FIFO, a directory).
-    status: Option<Vec<u8>>,
+    pub status: Option<Vec<u8>>,
     marks: Vec<u8>,
 }
 
 impl State {
-    fn read(session: &Session, root: RootDir) -> Result<State> {
+    pub fn read(session: &Session, root: RootDir) -> Result<State> {
         let version = roots::base_of(&root)?;
         let base = session.pool.layout.base(&version);
         let read = |inside: &str| upper::read(&root, &base, inside).ok().map(Option::unwrap_or_default);
@@ -102,7 +97,8 @@ impl State {
     }
 }
 
-fn compare(from: &State, to: &State) -> Option<Vec<Change>> {
+/// The packages that differ; None when a database is damaged.
+pub fn compare(from: &State, to: &State) -> Option<Vec<Change>> {
     let (before, after) = (from.status.as_deref()?, to.status.as_deref()?);
     let (before, after) = (Status::parse(before).ok()?, Status::parse(after).ok()?);
     let marks = ExtendedStates::parse(&to.marks).ok()?;
