@@ -274,16 +274,10 @@ flipper-profile log lab -n 5 --json")]
     },
     /// Show what lies on the disk for whom, and what pruning would free
     ///
-    /// Data on disk, compressed, by whole extents: btrfs frees an extent when nothing refers to any
-    /// part of it any more. UNIQUE is what goes when the thing goes, SHARED is held by something else
-    /// too. Everything on the file system is looked at, also what is none of ours. What several
-    /// points free together is more than the sum of what is unique to each: what only two of them
-    /// hold is unique to neither. Metadata (names, and files of up to 2 KiB, which lie among them) is
-    /// said for the pool as a whole and is in no other figure.
-    #[command(after_help = "\
-Examples:\n  flipper-profile space            the pool, each profile, each base\n  \
-flipper-profile space lab        each point of lab: what is freed when it goes, alone or with everything older\n  \
-flipper-profile space --json     in bytes")]
+    /// UNIQUE is freed when the thing goes, SHARED is held by something else too; what several points free
+    /// together is more than the sum. Data only, by whole extents: flipper-profiles(7), SPACE.
+    #[command(after_help = "Examples:\n  flipper-profile space        the pool, each profile, each base\n  \
+flipper-profile space lab    each point of lab, alone and with everything older")]
     Space {
         /// List the points of this profile
         id: Option<String>,
