@@ -42,9 +42,14 @@
 //! - what changed between siblings is asked of tree searches too, not of a send stream: the transaction
 //!   where their lines part is known from the snapshots' parents, and roots in use can be asked as well;
 //! - `mount` shows the bare merged tree, what undo takes back; home and state/ are mounted by `run`;
+//! - a cancel is an entry too, and undo and cancel name what they drop (`cancels`): whoever finds one cut
+//!   after its pointer drops it then;
+//! - a run that was cut is closed from outside its root too, with both of dpkg's locks held through the
+//!   merged mount of the run that is still alive around it;
+//! - runs without a point are noted in the root (`system/unprotected.rs`): the pool may be what failed;
 //! - a deleted profile keeps its id until it is pruned, so that undo can bring it back.
 
-// flipper-rescue is built without the index and uses a part of these rooms only.
+// flipper-rescue and flipper-hook are built without the index and use a part of these rooms only.
 #![cfg_attr(not(feature = "index"), allow(dead_code))]
 
 pub mod commands;

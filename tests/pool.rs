@@ -1,6 +1,7 @@
 //! What a pool promises, on real btrfs and real overlayfs: one test a promise. Run as root:
 //! `cargo test --test pool`. Each test has a pool of its own (tests/rig).
 
+mod long;
 mod rig;
 
 #[path = "pool/bases.rs"]
@@ -19,5 +20,9 @@ mod profiles;
 mod recover;
 #[path = "pool/runs.rs"]
 mod runs;
+#[path = "pool/space.rs"]
+mod space;
+#[path = "pool/sweep.rs"]
+mod sweep;
 #[path = "pool/undo.rs"]
 mod undo;

@@ -11,8 +11,19 @@ use clap::{Args, Parser, Subcommand};
 #[command(
     name = "flipper-undo",
     version,
+    long_about = "\
+Takes the last change back: packages, conffiles, kernel, settings, and undo itself.\n\n\
+A new root is made from the point before the change, and counts from the next start of the profile. Until \
+then it waits, and the root in use stays as it is: another undo replaces what waits by a root further back, \
+--cancel (or --redo of an undo that waits) drops it, and a package run goes into the root that is being \
+left. What was written there is kept when that root goes, as an entry `left`: --show N says what it is, and \
+its number returns to it.\n\n\
+A run that was cut and the one that repaired it (dpkg --configure -a, apt -f install) are taken back as one \
+step; the number of the repair takes back the repair alone.",
     after_help = "\
 Examples:\n  flipper-undo                take back the newest change; again: go further back\n  \
+flipper-undo --dry-run      say what that would be\n  \
+flipper-undo --cancel       drop what waits: stay where you are, with what was installed since\n  \
 flipper-undo 57             return to the state before entry 57\n  \
 flipper-undo 57 --path /etc/nginx/nginx.conf\n                              put one file back, live\n  \
 flipper-undo --redo         take the last undo back\n  \
@@ -41,7 +52,7 @@ pub struct Undo {
     /// Take the last undo back
     #[arg(long, conflicts_with_all = ["entry", "cancel"])]
     pub redo: bool,
-    /// Drop a root that waits for its boot: the machine stays as it is
+    /// Drop a root that waits for its boot: the machine stays as it is, with what was done since
     #[arg(long, conflicts_with = "entry")]
     pub cancel: bool,
     /// Say what would be done and stop
@@ -88,6 +99,12 @@ pub enum ProfileVerb {
     /// Prepare a pool: on the btrfs below /, on a block device, or in an image file
     Init(Init),
     /// Say what is protected, what waits, and the one next command
+    ///
+    /// Package runs that were cut or failed are told until a run ends well (the repair does) or an undo
+    /// takes them out of the line; runs without a point until one with a point follows. A login tells of
+    /// those that were cut and those without a point. Exit status 1 when there is something to be told.
+    #[command(after_help = "\
+Examples:\n  flipper-profile status\n  flipper-profile status --json     profiles[].unsettled, profiles[].unprotected")]
     Status,
     /// Check the pool: roots, points, bases, entries, the inode floor
     Verify,
@@ -161,6 +178,22 @@ pub enum ProfileVerb {
     /// replaced is changed, not added. Times alone are no difference. The text of conffiles and other
     /// small files below /etc is shown, except of those not everybody may read: name such a file as PATH.
     Diff(Diff),
+    /// Show what lies on the disk for whom, and what pruning would free
+    ///
+    /// Data on disk, compressed, by whole extents: btrfs frees an extent when nothing refers to any
+    /// part of it any more. UNIQUE is what goes when the thing goes, SHARED is held by something else
+    /// too. Everything on the file system is looked at, also what is none of ours. What several
+    /// points free together is more than the sum of what is unique to each: what only two of them
+    /// hold is unique to neither. Metadata (names, and files of up to 2 KiB, which lie among them) is
+    /// said for the pool as a whole and is in no other figure.
+    #[command(after_help = "\
+Examples:\n  flipper-profile space            the pool, each profile, each base\n  \
+flipper-profile space lab        each point of lab: what is freed when it goes, alone or with everything older\n  \
+flipper-profile space --json     in bytes")]
+    Space {
+        /// List the points of this profile
+        id: Option<String>,
+    },
     /// Look after the journal
     Journal {
         #[command(subcommand)]
@@ -172,6 +205,8 @@ pub enum ProfileVerb {
 pub enum JournalVerb {
     /// Make the SQLite index again from the entries
     Rebuild,
+    /// Bring the SQLite index up to the entries; every package run and every reader does it
+    Refresh,
 }
 
 #[derive(Args, Debug)]

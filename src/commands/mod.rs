@@ -17,10 +17,13 @@ mod base_prune;
 mod clone;
 mod compared;
 mod create;
+mod cut;
 mod default;
 mod delete;
 mod diff;
+mod hook;
 mod init;
+mod left;
 mod list;
 mod mount;
 mod recover;
@@ -30,16 +33,17 @@ mod run;
 mod session;
 mod set;
 mod show;
+mod space;
+mod space_parts;
 mod stage;
 mod status;
+mod told;
 mod undo;
 mod undo_list;
 mod undo_plan;
 mod verify;
 
-// These need the index, which flipper-rescue is built without.
-#[cfg(feature = "index")]
-mod hook;
+// These need the index, which flipper-rescue and flipper-hook are built without.
 #[cfg(feature = "index")]
 mod journal;
 #[cfg(feature = "index")]
@@ -72,7 +76,6 @@ pub fn rescue_main() -> ExitCode {
 
 /// The hooks: no clap (it costs more than the whole look at the booted file), and no failure that
 /// could break apt by accident.
-#[cfg(feature = "index")]
 pub fn hook_main() -> ExitCode {
     hook::main()
 }
@@ -92,11 +95,13 @@ fn profile_verb(verb: cli::ProfileVerb, common: &cli::Common) -> Result<Exit> {
         Rename { id, name } => set::rename(common, &id, &name),
         Delete { id } => delete::run(common, &id),
         Default { id } => default::run(common, id.as_deref()),
+        Space { id } => space::run(common, id.as_deref()),
         Run { throwaway, id, command } => run::run(common, &id, &command, throwaway),
         Mount { state, dir, read_only } => mount::run(common, &state, &dir, read_only),
         Diff(args) => diff::run(common, &args),
         Log { id, number } => log::run(common, id.as_deref(), number),
         Journal { verb: cli::JournalVerb::Rebuild } => journal::rebuild(common),
+        Journal { verb: cli::JournalVerb::Refresh } => journal::refresh(common),
     }
 }
 

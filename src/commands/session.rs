@@ -29,6 +29,8 @@ pub struct ProfileFacts {
     pub in_use: Option<EntryNumber>,
     pub entries: Vec<Entry>,
     pub damaged: Vec<std::path::PathBuf>,
+    /// The highest number that has an entry, readable or not.
+    pub newest: Option<EntryNumber>,
     pub points: BTreeSet<EntryNumber>,
 }
 
@@ -124,6 +126,7 @@ impl Session {
             in_use: self.root_in_use(&dir)?,
             entries: found.entries,
             damaged: found.damaged,
+            newest: found.newest,
             points: roots::numbers(&dir.snapshots())?,
             dir,
         })

@@ -86,19 +86,35 @@ fn show(session: &Session, facts: &ProfileFacts, preview: &Preview) {
             facts.id
         ));
     }
-    if !preview.left_behind.is_empty() {
-        let numbers: Vec<String> = preview.left_behind.iter().map(ToString::to_string).collect();
-        let numbers = numbers.join(", ");
-        report::line(format_args!(
-            "  entries {numbers} went into the root that is being left; its state is kept"
-        ));
+    if let Some(cut) = preview.plan.target().filter(|_| !preview.repairs.is_empty()) {
+        let (repairs, newest) = (numbers(&preview.repairs), preview.repairs[0]);
+        report::line(format_args!("  entry {repairs} only finished entry {cut}, which was cut: one step"));
+        report::line(format_args!("  (flipper-undo {newest} takes back entry {newest} alone)"));
     }
+    if let Plan::Stage { cancels: Some(waiting), .. } = &preview.plan {
+        report::line(format_args!("  entry {waiting}, which waits for the next start, is dropped for it"));
+    }
+    if !preview.left_behind.is_empty() {
+        let numbers = numbers(&preview.left_behind);
+        report::line(match &preview.plan {
+            Plan::Stage { .. } => {
+                format!("  entries {numbers} went into the root that is being left; its state is kept")
+            }
+            Plan::Cancel { .. } => format!("  entries {numbers} were made since and stay"),
+        });
+    }
+}
+
+fn numbers(of: &[EntryNumber]) -> String {
+    of.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn finish(facts: &ProfileFacts, preview: &Preview, staged: &stage::Staged) {
     let number = staged.entry.number;
     let sentence = match (&preview.plan, staged.waits) {
-        (Plan::Cancel { .. }, _) => format!("entry {number} is cancelled: {} stays as it is", facts.id),
+        (Plan::Cancel { entry, .. }, _) => {
+            format!("entry {entry} is cancelled (entry {number}): {} stays as it is", facts.id)
+        }
         (_, false) => format!("done (entry {number}): {} is back", facts.id),
         (_, true) if runs_here(facts) => {
             format!(
@@ -128,6 +144,6 @@ fn json(facts: &ProfileFacts, preview: &Preview) -> serde_json::Value {
     serde_json::json!({
         "profile": facts.id, "plan": plan, "changes": preview.changes,
         "conffiles": preview.conffiles.iter().map(|p| p.to_string_lossy()).collect::<Vec<_>>(),
-        "left_behind": preview.left_behind, "sentence": preview.sentence(),
+        "left_behind": preview.left_behind, "repairs": preview.repairs, "sentence": preview.sentence(),
     })
 }

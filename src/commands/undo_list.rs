@@ -6,6 +6,7 @@ use crate::model::{Entry, EntryNumber, Kind};
 use crate::policy::descent::{History, changes};
 use crate::policy::outcome;
 use crate::policy::span::{self, Kept, Span};
+use crate::policy::undo::went_with;
 use crate::system::roots;
 
 use super::cli::Common;
@@ -92,6 +93,19 @@ fn entry_rows(facts: &ProfileFacts, entry: &Entry) {
         rows.into_iter().filter_map(|(key, value)| Some(vec![format!("  {key}"), value?])).collect();
     report::table(&rows);
     report::table(&entry.changes.iter().map(report::change_row).collect::<Vec<_>>());
+    if entry.kind == Kind::Left {
+        what_was_left(facts, entry);
+    }
+}
+
+/// The entries that were made in the root that was left after the undo.
+fn what_was_left(facts: &ProfileFacts, left: &Entry) {
+    let Some((_, entries)) = went_with(&facts.entries, left) else { return };
+    for number in entries.iter().rev() {
+        let entry = facts.entries.iter().find(|entry| entry.number == *number);
+        entry.iter().for_each(|entry| report::line(format_args!("  with entry {}", entry_line(entry))));
+    }
+    report::line(format_args!("  flipper-undo {} returns to it", left.number));
 }
 
 /// What lies between the states around the entry: its own work, and whatever else happened until the

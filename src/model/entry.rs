@@ -30,6 +30,10 @@ pub struct Entry {
     /// The state this entry returns to, for undo and redo: the state before entry `target`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<EntryNumber>,
+    /// The waiting entry that this one drops once its own moment has come: its root goes, and it becomes
+    /// cancelled before this one is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancels: Option<EntryNumber>,
     /// True once `snapshots/<number>` was taken. Whether it still is there, only the pool knows.
     #[serde(default)]
     pub point: bool,
@@ -55,6 +59,9 @@ pub struct Entry {
     /// How it ended, in one sentence, when there is more to say than the state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
+    /// How far an interrupted package run got; absent when nobody can say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<Cut>,
     /// Other facts of this kind of entry, and what a newer program wrote: kept and shown.
     #[serde(flatten)]
     pub more: Map<String, Value>,
@@ -70,6 +77,8 @@ pub enum Kind {
     Undo,
     /// An undo taken back.
     Redo,
+    /// A root that waited was dropped: the pointer went back to the root in use.
+    Cancel,
     /// `flipper-undo N --path P`: some paths put back, live.
     Restore,
     /// A profile was made.
@@ -94,10 +103,11 @@ pub enum Kind {
 }
 
 impl Kind {
-    const NAMES: [(Kind, &'static str); 13] = [
+    const NAMES: [(Kind, &'static str); 14] = [
         (Kind::Packages, "packages"),
         (Kind::Undo, "undo"),
         (Kind::Redo, "redo"),
+        (Kind::Cancel, "cancel"),
         (Kind::Restore, "restore"),
         (Kind::Create, "create"),
         (Kind::Clone, "clone"),
@@ -184,6 +194,17 @@ pub struct Person {
     pub uid: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+}
+
+/// Where a package run was cut, as dpkg's database tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    /// Planned packages that had reached their state.
+    pub reached: usize,
+    /// 0 when no plan is known (a plain dpkg has none).
+    pub planned: usize,
+    /// The last sign of life in dpkg's database. RFC 3339, UTC.
+    pub at: String,
 }
 
 /// One package of a plan.
@@ -291,6 +312,7 @@ impl Entry {
             kind,
             state: State::Open,
             target: None,
+            cancels: None,
             point: false,
             driver: None,
             command_line: None,
@@ -301,6 +323,7 @@ impl Entry {
             planned: Vec::new(),
             changes: Vec::new(),
             outcome: None,
+            cut: None,
             more: Map::new(),
         }
     }

@@ -51,6 +51,7 @@ pub enum Error {
     NoSuchEntry { number: EntryNumber },
     NotInLine { number: EntryNumber, profile: ProfileId },
     PointMissing { number: EntryNumber },
+    NoStateBefore { number: EntryNumber },
     NothingToUndo { profile: ProfileId },
     NothingToRedo { profile: ProfileId, newer: Option<EntryNumber> },
     NothingToCancel { profile: ProfileId },
@@ -104,6 +105,9 @@ impl Error {
             InsideRun { .. } => "leave the run first".into(),
             NotInLine { number, profile } => {
                 format!("make a profile of that state with: flipper-profile clone {profile}@{number} NEW")
+            }
+            NoStateBefore { .. } => {
+                "what it dropped is staged again with: flipper-undo, or flipper-undo N".into()
             }
             NothingToUndo { .. } | NothingToCancel { .. } => "list entries with: flipper-undo --list".into(),
             NothingToRedo { newer: Some(newer), .. } => {
@@ -162,6 +166,12 @@ impl fmt::Display for Error {
             NoSuchEntry { number } => write!(out, "there is no entry {number}"),
             NotInLine { number, profile } => {
                 write!(out, "entry {number} is not in the line of descent of what {profile} is now")
+            }
+            NoStateBefore { number } => {
+                write!(
+                    out,
+                    "entry {number} dropped what waited and changed nothing else: there is nothing to return to"
+                )
             }
             PointMissing { number } => write!(out, "the point before entry {number} is not kept any more"),
             NothingToUndo { profile } => write!(out, "nothing to undo in profile {profile}"),

@@ -7,6 +7,7 @@ pub mod config;
 pub mod difference;
 pub mod entry;
 pub mod error;
+pub mod holdings;
 pub mod id;
 pub mod layout;
 pub mod profile;

@@ -195,6 +195,11 @@ pub fn state(planned: &[Planned], changes: &[Change], after: &Status) -> (State,
     (State::Failed, Some(reasons.join("; ")))
 }
 
+/// How many planned packages have reached their state.
+pub fn progress(planned: &[Planned], now: &Status) -> usize {
+    planned.iter().filter(|plan| reached(plan, now)).count()
+}
+
 fn reached(plan: &Planned, after: &Status) -> bool {
     let now = after.find(&plan.package, &plan.architecture);
     match plan.action {

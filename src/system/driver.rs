@@ -66,9 +66,37 @@ pub fn is_alive(driver: &Driver) -> bool {
     same_boot && look(driver.pid).is_some_and(|p| p.start == driver.start)
 }
 
-/// Has this very process ended? Not being able to see it (another PID namespace of this boot) is a no.
+/// Has this very process ended? Not being able to see it (a PID namespace of this boot that is not below
+/// ours) is a no.
 pub fn is_gone(driver: &Driver) -> bool {
-    driver.boot != boot_id() || (driver.pid_namespace == pid_namespace() && !is_alive(driver))
+    if driver.boot != boot_id() {
+        return true;
+    }
+    match driver.pid_namespace == pid_namespace() {
+        true => !is_alive(driver),
+        false => is_alive_below(driver) == Some(false),
+    }
+}
+
+/// Who sees one process of a PID namespace sees all of it, under other numbers; the last of `NSpid` is
+/// the number inside. None: nothing of that namespace is seen from here.
+fn is_alive_below(driver: &Driver) -> Option<bool> {
+    let mut seen = false;
+    for name in super::files::names(Path::new("/proc")).ok()? {
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        if namespace_of(&format!("/proc/{pid}/ns/pid")) != driver.pid_namespace {
+            continue;
+        }
+        seen = true;
+        let inside = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let inside = inside
+            .lines()
+            .find_map(|line| line.strip_prefix("NSpid:")?.split_whitespace().last()?.parse().ok());
+        if inside == Some(driver.pid) && look(pid).is_some_and(|p| p.start == driver.start) {
+            return Some(true);
+        }
+    }
+    seen.then_some(false)
 }
 
 /// The command line of a process, words joined by blanks.
@@ -119,8 +147,12 @@ fn look(pid: i32) -> Option<Process> {
 }
 
 fn pid_namespace() -> u64 {
+    namespace_of("/proc/self/ns/pid")
+}
+
+fn namespace_of(path: &str) -> u64 {
     use std::os::unix::fs::MetadataExt;
-    fs::metadata("/proc/self/ns/pid").map_or(0, |m| m.ino())
+    fs::metadata(path).map_or(0, |m| m.ino())
 }
 
 fn boot_id() -> String {

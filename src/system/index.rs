@@ -117,15 +117,14 @@ impl Index {
 
     /// Writes the WAL back into the database when it has grown. Every opening reads the whole WAL (it
     /// finds no other user, so it trusts nothing), and a commit that finds a thousand pages writes them
-    /// back itself; so somebody who has time does it between two hooks.
-    pub fn checkpoint(layout: &Layout) -> Result<()> {
-        let mut wal = layout.index().into_os_string();
+    /// back itself; so whoever has time does it.
+    pub fn checkpoint(&self) -> Result<()> {
+        let mut wal = self.layout.index().into_os_string();
         wal.push("-wal");
         if fs::metadata(&wal).map_or(0, |meta| meta.len()) < WORTH_A_CHECKPOINT {
             return Ok(());
         }
-        let (index, _) = Index::open(layout)?;
-        let done = index.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        let done = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         done.map_err(broken)
     }
 

@@ -54,6 +54,8 @@ pub type Archives = std::collections::BTreeMap<String, String>;
 pub struct Entries {
     pub entries: Vec<Entry>,
     pub damaged: Vec<PathBuf>,
+    /// The highest number, of those too.
+    pub newest: Option<EntryNumber>,
 }
 
 impl Journal {
@@ -71,6 +73,7 @@ impl Journal {
     pub fn entries(&self, profile: Option<&ProfileId>) -> Result<Entries> {
         let mut found = Entries::default();
         for number in self.numbers(profile)? {
+            found.newest = Some(number);
             match self.entry(profile, number) {
                 Ok(Some(entry)) => found.entries.push(entry),
                 Ok(None) => {}
@@ -94,12 +97,17 @@ impl Journal {
         Ok(numbers)
     }
 
+    /// The numbers that have an open file, in no order.
+    fn open_numbers(&self, profile: Option<&ProfileId>) -> Result<Vec<EntryNumber>> {
+        let names = files::names(&self.layout.entries(profile))?;
+        let number = |name: &std::ffi::OsString| name.to_str()?.strip_suffix(".open.json")?.parse().ok();
+        Ok(names.iter().filter_map(number).collect())
+    }
+
     /// The entries that are open, found by name alone.
     pub fn open_entries(&self, profile: Option<&ProfileId>) -> Result<Vec<Entry>> {
         let mut open = Vec::new();
-        for name in files::names(&self.layout.entries(profile))? {
-            let stem = name.to_str().and_then(|n| n.strip_suffix(".open.json"));
-            let Some(number) = stem.and_then(|s| s.parse::<EntryNumber>().ok()) else { continue };
+        for number in self.open_numbers(profile)? {
             match self.entry(profile, number) {
                 Ok(Some(entry)) if entry.is_open() => open.push(entry),
                 Ok(_) | Err(Error::Damaged { .. }) => {}
@@ -128,6 +136,12 @@ impl Journal {
         let mut ids: Vec<ProfileId> = names.iter().filter_map(|n| n.to_str()?.parse().ok()).collect();
         ids.sort();
         Ok(ids)
+    }
+
+    /// Makes the text of an open entry durable.
+    pub fn sync(&self, entry: &Entry) -> Result<()> {
+        let path = self.file(entry, ".open.json");
+        File::open(&path).and_then(|file| file.sync_all()).at("sync", &path)
     }
 
     /// Best effort, never synced: an entry that lost its plan still has its point.
@@ -224,7 +238,7 @@ impl LockedJournal {
     /// Clears away what a cut left beside entries: the open file of a closed one, and an open file that
     /// is still empty. Nothing was changed under such a number: a change begins after a sync.
     pub fn tidy(&self, profile: Option<&ProfileId>) -> Result<()> {
-        for number in self.journal.numbers(profile)? {
+        for number in self.journal.open_numbers(profile)? {
             let open = self.journal.open_file(profile, number);
             let Ok(meta) = open.metadata() else { continue };
             match self.journal.entry(profile, number) {

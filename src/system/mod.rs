@@ -2,6 +2,7 @@
 
 pub mod archives;
 pub mod assemble;
+pub mod background;
 pub mod base;
 pub mod btrfs;
 pub mod changed;
@@ -22,5 +23,10 @@ pub mod programs;
 pub mod putback;
 pub mod roots;
 pub mod sandbox;
+pub mod space;
+mod space_cache;
 pub mod template;
+pub mod tree_search;
+pub mod unprotected;
 pub mod upper;
+pub mod usage;

@@ -5,6 +5,7 @@
 //! Needs root. The first run fetches a Debian root and what our package depends on; after that no
 //! network is used.
 
+mod before_boot;
 mod bookworm;
 mod changes;
 mod cut;
@@ -14,5 +15,6 @@ mod foreign;
 mod refusing;
 mod repo;
 mod rig;
+mod told;
 mod tree;
 mod undoing;

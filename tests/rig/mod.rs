@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 
+pub mod life;
 pub mod root;
 pub mod tree;
 
@@ -78,6 +79,20 @@ impl Rig {
         Rig { dir, image }
     }
 
+    /// A btrfs without a pool, mounted at [`Rig::top`] with these options more, e.g. `compress=zstd`.
+    pub fn bare_btrfs_with(options: &str) -> Rig {
+        let rig = Rig::bare();
+        File::create(&rig.image).unwrap().set_len(SIZE).unwrap();
+        need("mkfs.btrfs", Command::new("mkfs.btrfs").arg("-q").arg(&rig.image));
+        let options = format!("loop,subvolid=5,{options}");
+        need("mount", Command::new("mount").args(["-o", &options]).arg(&rig.image).arg(rig.top()));
+        rig
+    }
+
+    pub fn bare_btrfs() -> Rig {
+        Rig::bare_btrfs_with("noatime")
+    }
+
     pub fn image_name(&self) -> &str {
         self.image.to_str().unwrap()
     }
@@ -103,6 +118,11 @@ impl Rig {
         within(Duration::from_secs(10), "the image's loop device goes", || {
             loop_device(&self.image).is_none()
         });
+    }
+
+    /// Commits the pool's running transaction.
+    pub fn sync(&self) {
+        need("btrfs", btrfs(&["filesystem", "sync"]).arg(self.top()));
     }
 
     pub fn top(&self) -> PathBuf {

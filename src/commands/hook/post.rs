@@ -8,9 +8,8 @@ use crate::model::error::{At, Error, Result};
 use crate::model::layout::RootDir;
 use crate::model::{Entry, State};
 use crate::policy::outcome;
-use crate::system::index::Index;
 use crate::system::locks::Lock;
-use crate::system::{btrfs, files, upper};
+use crate::system::{background, btrfs, files, upper};
 
 use super::packages::{apply, wait_for_look_up};
 use super::session::Hook;
@@ -21,6 +20,9 @@ const STATUS: &str = "var/lib/dpkg/status";
 pub fn run(hook: &Hook) -> Result<()> {
     let Some(mut entry) = hook.open_entry()? else { return Ok(()) };
     let point = hook.pool.layout.profile(&hook.booted.profile).point(entry.number);
+    if entry.point && !point.path().is_dir() {
+        (entry.point, entry.outcome) = (false, Some("not protected: the first hook did not finish".into()));
+    }
     if entry.point && recover::dpkg_never_wrote(&hook.root(), &point)? {
         return forget(hook, &entry, &point);
     }
@@ -34,7 +36,10 @@ pub fn run(hook: &Hook) -> Result<()> {
     apply(&mut entry, &archives);
     locked.close(&entry)?; // the visible moment
     drop(locked);
-    record(hook, &entry);
+    // Nobody waits for the index: what this child does not do, the next reader does.
+    if let Err(error) = background::start(None, super::refresh_index) {
+        tracing::warn!("{error}");
+    }
     if entry.state == State::Failed {
         report::note(format_args!(
             "flipper-profiles: entry {}: {}; flipper-undo takes it back",
@@ -77,12 +82,4 @@ fn look(hook: &Hook, entry: &mut Entry, point: &RootDir) -> Result<()> {
     entry.state = state;
     entry.outcome = sentence.or(entry.outcome.take());
     Ok(())
-}
-
-/// The index is made from the entries: when it cannot be written now, the next reader mends it.
-fn record(hook: &Hook, entry: &Entry) {
-    let done = Index::open(&hook.pool.layout).and_then(|(mut index, _)| index.record(entry));
-    if let Err(error) = done {
-        tracing::warn!("{error}");
-    }
 }

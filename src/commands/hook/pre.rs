@@ -1,14 +1,14 @@
-//! Before dpkg changes anything: the entry, then the point. What it costs is two commits of the file
-//! system, whatever the size of the profile.
+//! Before dpkg changes anything: the entry, then the point. What it costs is one fsync and one commit of
+//! the file system, whatever the size of the profile.
 
 use crate::model::error::Result;
 use crate::model::{Entry, Kind, State};
 use crate::policy::recover::{Verdict, unfinished};
 use crate::system::journal::LockedJournal;
-use crate::system::{btrfs, driver, files, pool, roots};
+use crate::system::{btrfs, driver, files, pool, roots, unprotected};
 
 use super::session::Hook;
-use crate::commands::{now, recover, report};
+use crate::commands::{cut, now, recover, report};
 
 /// Programs whose one transaction is many commits: every post closes the entry, the next pre of the
 /// same living process opens it again.
@@ -18,11 +18,14 @@ pub fn run(hook: &Hook) -> Result<()> {
     if driver::stranger_holds_frontend("/".as_ref())? {
         return Ok(()); // another run is at work: dpkg will say so and change nothing
     }
+    files::remove_if_there(pool::UNPROTECTED.as_ref())?;
     let locked = hook.journal.lock()?;
     if joined(hook, &locked)? {
         return Ok(());
     }
     close_interrupted(hook, &locked)?;
+    // What other programs renamed without a sync is whole in the snapshot, or nearly always.
+    files::sync_file_system(hook.pool.layout.top())?;
     let base = roots::base_of(&hook.root())?;
     let mut entry = locked.begin(Kind::Packages, now(), |entry| {
         entry.profile = Some(hook.booted.profile.clone());
@@ -38,13 +41,13 @@ pub fn run(hook: &Hook) -> Result<()> {
         note_missing_point(hook, &mut entry, &error.to_string());
         return Err(error);
     }
-    files::remove_if_there(pool::UNPROTECTED.as_ref())?;
+    unprotected::forget("/".as_ref())?;
     tell_if_left(hook)
 }
 
-/// The entry becomes durable with the sync, the point with its snapshot.
+/// The entry's text becomes durable with its own sync, its name and the point with the snapshot.
 fn take_point(hook: &Hook, entry: &Entry) -> Result<()> {
-    files::sync_file_system(hook.pool.layout.top())?;
+    hook.journal.sync(entry)?;
     let profile = hook.pool.layout.profile(&hook.booted.profile);
     btrfs::point(hook.root().path(), profile.point(entry.number).path())
 }
@@ -86,6 +89,7 @@ fn close_interrupted(hook: &Hook, locked: &LockedJournal) -> Result<()> {
         if let Verdict::Close { state, outcome, .. } = unfinished(never_wrote, entry.point) {
             (entry.state, entry.outcome) = (state, Some(outcome));
             entry.ended = Some(now());
+            cut::note(&hook.pool.layout, &mut entry);
             locked.close(&entry)?;
         }
     }
@@ -104,7 +108,7 @@ fn tell_if_left(hook: &Hook) -> Result<()> {
     let current = roots::current(&profile)?;
     if current != hook.booted.root {
         report::note(format_args!(
-            "flipper-profiles: an undo waits (root {current}); this run goes into the state that is being left"
+            "flipper-profiles: an undo waits (root {current}); this run goes into the state that is being left; flipper-undo --cancel stays in it"
         ));
     }
     Ok(())

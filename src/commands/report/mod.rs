@@ -12,6 +12,7 @@ use crate::model::error::{Error, Result};
 pub mod difference;
 pub mod graph;
 pub mod log;
+pub mod space;
 
 /// One line of a result.
 pub fn line(text: impl Display) {
@@ -101,6 +102,14 @@ pub fn when(rfc3339: &str) -> String {
         Ok(time) => time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M").to_string(),
         Err(_) => rfc3339.to_owned(),
     }
+}
+
+/// `at 03:12`, or `on 2026-11-22 at 03:12` when that was not today; in local time.
+pub fn clock(rfc3339: &str) -> String {
+    let Ok(time) = chrono::DateTime::parse_from_rfc3339(rfc3339) else { return format!("at {rfc3339}") };
+    let time = time.with_timezone(&chrono::Local);
+    let today = time.date_naive() == chrono::Local::now().date_naive();
+    time.format(if today { "at %H:%M" } else { "on %Y-%m-%d at %H:%M" }).to_string()
 }
 
 /// Columns two blanks apart, as wide as their widest cell; the last one is not padded.
