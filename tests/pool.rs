@@ -10,19 +10,27 @@ mod bases;
 mod bytes;
 #[path = "pool/damage.rs"]
 mod damage;
+#[path = "pool/formats.rs"]
+mod formats;
 #[path = "pool/guards.rs"]
 mod guards;
 #[path = "pool/init.rs"]
 mod init;
+#[path = "pool/journal.rs"]
+mod journal;
 #[path = "pool/profiles.rs"]
 mod profiles;
 #[path = "pool/recover.rs"]
 mod recover;
 #[path = "pool/runs.rs"]
 mod runs;
+#[path = "pool/save.rs"]
+mod save;
 #[path = "pool/space.rs"]
 mod space;
 #[path = "pool/sweep.rs"]
 mod sweep;
 #[path = "pool/undo.rs"]
 mod undo;
+#[path = "pool/verify.rs"]
+mod verify;

@@ -47,6 +47,8 @@ enum Step {
     Boot,
     Stop,
     Prune(usize),
+    Save,
+    Point(usize),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -66,6 +68,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         5 => Just(Step::Boot),
         1 => Just(Step::Stop),
         1 => (0..40usize).prop_map(Step::Prune),
+        2 => Just(Step::Save),
+        1 => (0..40usize).prop_map(Step::Point),
     ];
     prop::collection::vec(step, 1..40)
 }
@@ -143,6 +147,10 @@ impl World {
             Step::Prune(at) => {
                 self.points.remove(&self.nth(at));
             }
+            Step::Save => {
+                self.begin(Kind::Save, Ended::Completed);
+            }
+            Step::Point(at) => self.ask(Ask::Point(self.nth(at))),
         }
     }
 
@@ -260,10 +268,11 @@ impl World {
             }
             Ask::To(number) => {
                 let kind = &self.entries.iter().find(|e| e.number == number)?.kind;
-                let by_number = matches!(kind, Kind::Undo | Kind::Redo | Kind::Left);
+                let by_number = matches!(kind, Kind::Undo | Kind::Redo | Kind::Left | Kind::Save);
                 let allowed = by_number || now.changes.contains(&number);
                 self.points.get(&number).filter(|_| allowed).map(|point| point.changes.clone())
             }
+            Ask::Point(number) => self.points.get(&number).map(|point| point.changes.clone()),
             Ask::Redo => now.redo.as_ref().map(|state| state.changes.clone()),
             Ask::Cancel => None,
         }

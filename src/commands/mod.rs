@@ -11,6 +11,7 @@ use crate::model::error::{Error, Exit, Result};
 pub mod cli;
 pub mod report;
 
+mod bare;
 mod base_import;
 mod base_list;
 mod base_prune;
@@ -21,6 +22,7 @@ mod cut;
 mod default;
 mod delete;
 mod diff;
+mod found;
 mod hook;
 mod init;
 mod left;
@@ -30,6 +32,7 @@ mod recover;
 mod rescue;
 mod restore;
 mod run;
+mod save;
 mod session;
 mod set;
 mod show;
@@ -86,7 +89,7 @@ fn profile_verb(verb: cli::ProfileVerb, common: &cli::Common) -> Result<Exit> {
     match verb {
         Init(args) => init::run(common, &args),
         Status => status::run(common),
-        Verify => verify::run(common),
+        Verify { deep } => verify::run(common, deep),
         List { format } => list::run(common, format == "columns"),
         Show { id } => show::run(common, &id),
         Create { id, name, base, note } => create::run(common, &id, name, base, note),
@@ -99,6 +102,7 @@ fn profile_verb(verb: cli::ProfileVerb, common: &cli::Common) -> Result<Exit> {
         Run { throwaway, id, command } => run::run(common, &id, &command, throwaway),
         Mount { state, dir, read_only } => mount::run(common, &state, &dir, read_only),
         Diff(args) => diff::run(common, &args),
+        Save { id, note } => save::run(common, id.as_deref(), note.as_deref()),
         Log { id, number } => log::run(common, id.as_deref(), number),
         Journal { verb: cli::JournalVerb::Rebuild } => journal::rebuild(common),
         Journal { verb: cli::JournalVerb::Refresh } => journal::refresh(common),

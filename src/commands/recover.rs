@@ -12,7 +12,7 @@ use crate::system::locks::{self, DpkgLocks, Lock};
 use crate::system::{base, btrfs, driver, files, guard, mountinfo, pool, profiles, roots, upper};
 
 use super::session::Session;
-use super::{cut, left, now, report};
+use super::{cut, found, left, now, report};
 
 /// Closes what is over and removes what is left over. One profile that cannot be judged stops no other:
 /// the next thing somebody needs may be an undo elsewhere.
@@ -22,6 +22,9 @@ pub fn recover(session: &Session) -> Result<()> {
     for owner in owners {
         let name = owner.as_ref().map_or("the pool", ProfileId::as_str);
         tell_and_go_on(name, close_what_is_over(session, owner.as_ref()));
+    }
+    for id in session.profiles()? {
+        tell_and_go_on(id.as_str(), found::write_down(session, &id));
     }
     if session.need_outside("removing what is left").is_err() {
         return Ok(()); // from inside a run other processes are not seen

@@ -4,14 +4,14 @@
 //! recover does what is left to do and closes the entry accordingly.
 
 use crate::model::error::{Error, Result};
-use crate::model::layout::RootFact;
+use crate::model::layout::{ProfileDir, RootDir, RootFact};
 use crate::model::{Entry, EntryNumber, Kind, State};
 use crate::policy::undo::Plan;
 use crate::system::locks::{self, DpkgLocks};
 use crate::system::{btrfs, driver, files, guard, mountinfo, roots};
 
 use super::session::{ProfileFacts, Session};
-use super::{left, now};
+use super::{bare, left, now};
 
 /// What was done, for the report.
 pub struct Staged {
@@ -40,8 +40,12 @@ pub fn keep_packages_still(session: &Session, facts: &ProfileFacts) -> Result<Op
     }
 }
 
-/// Keeps our programs in the pool before a change that takes them out of the profile.
+/// Keeps our programs in the pool before a change that takes them out of the profile. Where a newer
+/// program writes, newer ones are kept.
 pub fn keep_programs(session: &Session, facts: &ProfileFacts) -> Result<()> {
+    if !session.pool.format.may_write() {
+        return Ok(());
+    }
     let root = facts.dir.root(facts.in_use.unwrap_or(facts.current));
     let base = session.pool.layout.base(&roots::base_of(&root)?);
     crate::system::programs::keep(&session.pool.layout, &root, &base)
@@ -59,6 +63,9 @@ pub fn name_worker(session: &Session, facts: &ProfileFacts, error: Error) -> Err
 pub fn act(session: &Session, facts: &ProfileFacts, plan: &Plan) -> Result<Staged> {
     let _still = keep_packages_still(session, facts)?;
     need_nothing_new(session, facts)?;
+    if !session.pool.format.may_write() {
+        return bare::act(session, facts, plan);
+    }
     match plan {
         Plan::Stage { kind, target, leaves, cancels, waits, .. } => {
             stage(session, facts, kind.clone(), *target, *leaves, *cancels, *waits)
@@ -104,12 +111,7 @@ fn stage(
     })?;
     files::sync_file_system(layout.top())?;
     btrfs::point(dir.root(leaves).path(), dir.point(entry.number).path())?;
-    let root = dir.root(entry.number);
-    btrfs::snapshot(point.path(), root.path())?;
-    roots::write_fact(&root, RootFact::Entry, &entry.number.to_string())?;
-    roots::carry(&dir.root(leaves), &root, &layout.base(&base))?;
-    roots::give_back_lent(&root, &layout.base(&base))?;
-    files::sync_file_system(layout.top())?;
+    make_root(session, dir, entry.number, &point, leaves)?;
     roots::flip(dir, entry.number)?; // the visible moment
     left::drop_cancelled(session, &entry)?;
     close(session, &mut entry, State::Completed, None)?;
@@ -117,6 +119,23 @@ fn stage(
         left::retire(session, dir, leaves)?;
     }
     Ok(Staged { entry, waits })
+}
+
+/// `roots/<number>` from a point, whole and durable; nobody sees it before the pointer.
+pub fn make_root(
+    session: &Session,
+    dir: &ProfileDir,
+    number: EntryNumber,
+    point: &RootDir,
+    leaves: EntryNumber,
+) -> Result<()> {
+    let base = session.pool.layout.base(&roots::base_of(point)?);
+    let root = dir.root(number);
+    btrfs::snapshot(point.path(), root.path())?;
+    roots::write_fact(&root, RootFact::Entry, &number.to_string())?;
+    roots::carry(&dir.root(leaves), &root, &base)?;
+    roots::give_back_lent(&root, &base)?;
+    files::sync_file_system(session.pool.layout.top())
 }
 
 /// The pointer goes back to the root in use. An entry like every change, so that a cut right after the

@@ -9,7 +9,7 @@ use super::cli::Undo;
 use super::report::difference::Length;
 use super::session::{ProfileFacts, Session};
 use super::undo_plan::{self, Preview};
-use super::{delete, report, restore, stage, undo_list};
+use super::{bare, delete, report, restore, stage, undo_list};
 
 pub fn run(args: &Undo) -> Result<Exit> {
     let ask = ask(args)?;
@@ -21,8 +21,10 @@ pub fn run(args: &Undo) -> Result<Exit> {
         return undo_list::show(&args.common, args.profile.as_deref(), number.parse()?, length);
     }
     // A dry run looks with a reader's eyes: recover mends nothing, but is asked what it would say.
-    let session =
-        if args.dry_run { Session::to_read(&args.common)? } else { Session::to_change(&args.common)? };
+    let session = match args.dry_run {
+        true => Session::to_read(&args.common)?,
+        false => Session::mending_if_allowed(&args.common)?,
+    };
     if let Some(id) = deleted_profile(&session, args)? {
         return delete::undelete(&session, &id);
     }
@@ -34,6 +36,7 @@ pub fn run(args: &Undo) -> Result<Exit> {
     }
     let plan = undo_plan::plan(&facts, ask).map_err(|error| stage::name_worker(&session, &facts, error))?;
     let preview = undo_plan::preview(&session, &facts, plan)?;
+    bare::tell(&session);
     show(&session, &facts, &preview);
     if args.dry_run {
         return Ok(Exit::Done);

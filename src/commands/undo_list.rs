@@ -15,14 +15,14 @@ use super::report::difference::Length;
 use super::session::{ProfileFacts, Session};
 use super::{report, undo_plan};
 
-/// What can be taken back, newest first: the changes in the line of descent, and the undos, redos and
-/// leftovers whose state can be returned to by number.
+/// What can be taken back, newest first: the changes in the line of descent, and the undos, redos,
+/// leftovers and saves whose state can be returned to by number.
 pub fn list(common: &Common, profile: Option<&str>) -> Result<Exit> {
     let session = Session::to_read(common)?;
     let facts = undo_plan::look(&session, profile)?;
     let history = History::new(&facts.entries);
     let in_line = |entry: &Entry| changes(entry) && history.contains(facts.current, entry.number);
-    let by_number = |entry: &Entry| matches!(entry.kind.name(), "undo" | "redo" | "left");
+    let by_number = |entry: &Entry| entry.kind.is_destination();
     let offered: Vec<&Entry> = facts
         .entries
         .iter()
@@ -94,12 +94,12 @@ fn entry_rows(facts: &ProfileFacts, entry: &Entry) {
     report::table(&rows);
     report::table(&entry.changes.iter().map(report::change_row).collect::<Vec<_>>());
     if entry.kind == Kind::Left {
-        what_was_left(facts, entry);
+        what_went_with_it(facts, entry);
     }
 }
 
-/// The entries that were made in the root that was left after the undo.
-fn what_was_left(facts: &ProfileFacts, left: &Entry) {
+/// The entries that went with the root that was left: those made there after the undo.
+fn what_went_with_it(facts: &ProfileFacts, left: &Entry) {
     let Some((_, entries)) = went_with(&facts.entries, left) else { return };
     for number in entries.iter().rev() {
         let entry = facts.entries.iter().find(|entry| entry.number == *number);
@@ -139,6 +139,9 @@ pub fn entry_line(entry: &Entry) -> String {
     let mut what = outcome::summary(&counts);
     if counts.is_empty() && entry.kind != Kind::Packages {
         what = entry.target.map_or(entry.kind.name().to_owned(), |t| format!("{} of {t}", entry.kind.name()));
+    }
+    if let (Kind::Save, Some(note)) = (&entry.kind, &entry.comment) {
+        what = format!("{what}: {note}");
     }
     let named = entry.changes.iter().filter(|c| c.action != Action::Mark).map(|c| c.package.as_str());
     let names: Vec<&str> = named.take(5).collect();

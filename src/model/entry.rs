@@ -5,6 +5,11 @@
 //! The words of an entry's life: *open* (begun, nothing is known yet), then one of *completed*,
 //! *failed* (it ended, and not everything it wanted is so), *interrupted* (nobody closed it and
 //! nobody is left who could), *cancelled* (taken back before it became visible).
+//!
+//! Within one format only additions are made, and a program that is older than what wrote an entry
+//! keeps what it does not know: fields here in `more`, kinds, states and actions as the word they are,
+//! and what lies deeper through [`super::kept`] when it writes the entry again. Numbers are integers
+//! below 2^63.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::id::{BaseVersion, EntryNumber, ProfileId};
+pub use super::words::{Action, State, count_actions};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
@@ -99,11 +105,13 @@ pub enum Kind {
     Default,
     /// A base was removed.
     PruneBase,
+    /// A point taken by hand: the state before it IS the saved state.
+    Save,
     Other(String),
 }
 
 impl Kind {
-    const NAMES: [(Kind, &'static str); 14] = [
+    const NAMES: [(Kind, &'static str); 15] = [
         (Kind::Packages, "packages"),
         (Kind::Undo, "undo"),
         (Kind::Redo, "redo"),
@@ -118,6 +126,7 @@ impl Kind {
         (Kind::Import, "import"),
         (Kind::Default, "default"),
         (Kind::PruneBase, "prune-base"),
+        (Kind::Save, "save"),
     ];
 
     pub fn name(&self) -> &str {
@@ -137,6 +146,12 @@ impl Kind {
     pub fn is_change(&self) -> bool {
         matches!(self, Kind::Packages | Kind::Set | Kind::Restore)
     }
+
+    /// Is its state worth returning to by its number, wherever the profile went since? The states an
+    /// undo or a redo left, what was left behind, and what a person saved.
+    pub fn is_destination(&self) -> bool {
+        matches!(self, Kind::Undo | Kind::Redo | Kind::Left | Kind::Save)
+    }
 }
 
 impl From<String> for Kind {
@@ -149,28 +164,6 @@ impl From<String> for Kind {
 impl From<Kind> for String {
     fn from(kind: Kind) -> String {
         kind.name().to_owned()
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    Open,
-    Completed,
-    Failed,
-    Interrupted,
-    Cancelled,
-}
-
-impl State {
-    pub fn name(self) -> &'static str {
-        match self {
-            State::Open => "open",
-            State::Completed => "completed",
-            State::Failed => "failed",
-            State::Interrupted => "interrupted",
-            State::Cancelled => "cancelled",
-        }
     }
 }
 
@@ -243,62 +236,6 @@ pub struct Change {
     /// The state dpkg left it in, when that is not the one that was meant, e.g. `half-configured`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stuck: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Action {
-    Install,
-    Upgrade,
-    Downgrade,
-    Reinstall,
-    /// The package's files went, its conffiles stayed.
-    Remove,
-    Purge,
-    /// Only configured: it had been unpacked before.
-    Configure,
-    /// Only its auto mark, hold or state changed.
-    Mark,
-}
-
-impl Action {
-    /// "7 upgraded": the word for a count of these, in the past tense.
-    pub fn past(self) -> &'static str {
-        match self {
-            Action::Install => "installed",
-            Action::Upgrade => "upgraded",
-            Action::Downgrade => "downgraded",
-            Action::Reinstall => "reinstalled",
-            Action::Remove => "removed",
-            Action::Purge => "purged",
-            Action::Configure => "configured",
-            Action::Mark => "marked",
-        }
-    }
-
-    /// "takes back 7 upgrades": the noun, singular and plural.
-    pub fn noun(self, count: usize) -> &'static str {
-        let (one, many) = match self {
-            Action::Install => ("installation", "installations"),
-            Action::Upgrade => ("upgrade", "upgrades"),
-            Action::Downgrade => ("downgrade", "downgrades"),
-            Action::Reinstall => ("reinstallation", "reinstallations"),
-            Action::Remove => ("removal", "removals"),
-            Action::Purge => ("purge", "purges"),
-            Action::Configure => ("configuration", "configurations"),
-            Action::Mark => ("mark", "marks"),
-        };
-        if count == 1 { one } else { many }
-    }
-}
-
-/// How many of each action there are, in the order people read them.
-pub fn count_actions(actions: impl IntoIterator<Item = Action>) -> BTreeMap<Action, usize> {
-    let mut counts = BTreeMap::new();
-    for action in actions {
-        *counts.entry(action).or_insert(0) += 1;
-    }
-    counts
 }
 
 impl Entry {

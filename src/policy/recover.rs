@@ -69,7 +69,7 @@ pub fn verdict(facts: &OpenFacts) -> Verdict {
         Kind::Cancel => done_if(facts.root.is_some() && facts.current == facts.root),
         Kind::Undelete | Kind::Import => done_if(facts.subject_exists),
         Kind::Delete | Kind::PruneBase => done_if(!facts.subject_exists),
-        Kind::Left => done_if(facts.point_exists),
+        Kind::Left | Kind::Save => done_if(facts.point_exists),
         Kind::Default => close(State::Interrupted, "cut off: the old default or the new one is in force"),
     }
 }

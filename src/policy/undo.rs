@@ -42,6 +42,8 @@ pub enum Ask {
     Last,
     /// The state before this entry.
     To(EntryNumber),
+    /// The point of an entry that is lost: it is there, and that is all that is known of it.
+    Point(EntryNumber),
     Redo,
     Cancel,
 }
@@ -84,6 +86,7 @@ pub fn plan(facts: &Facts<'_>, ask: Ask) -> Result<Plan> {
     match ask {
         Ask::Last => Ok(stage(facts, history, last(facts, history)?, None)),
         Ask::To(number) => Ok(stage(facts, history, named(facts, history, number)?, None)),
+        Ask::Point(number) => Ok(stage(facts, history, kept(facts, number)?, Some(Kind::Undo))),
         Ask::Redo if redo_is_cancel(facts, history) => cancel(facts),
         Ask::Redo => Ok(stage(facts, history, redo(facts, history)?, Some(Kind::Redo))),
         Ask::Cancel => cancel(facts),
@@ -120,7 +123,7 @@ pub fn went_with(entries: &[Entry], left: &Entry) -> Option<(EntryNumber, Vec<En
 /// A repair goes together with the run that was cut before it; alone, by its number.
 fn last(facts: &Facts<'_>, history: History<'_>) -> Result<EntryNumber> {
     let offered = |e: &&Entry| {
-        let ended = matches!(e.state, State::Completed | State::Failed | State::Interrupted);
+        let ended = !matches!(e.state, State::Open | State::Cancelled);
         e.kind.is_change() && ended && (e.point || facts.points.contains(&e.number))
     };
     let open = |e: &&Entry| e.kind.is_change() && e.is_open();
@@ -146,9 +149,9 @@ pub fn repairs(facts: &Facts<'_>, plan: &Plan) -> Vec<EntryNumber> {
     takes_back[..if whole { takes_back.len() - 1 } else { 0 }].to_vec()
 }
 
-/// By number, the person may also leave the line: the states before an undo or a redo, and what was
-/// left behind, are returned to by their own number. Other entries beside the line are refused: the
-/// same states are reached by the undo that left them, and that is what the list shows.
+/// By number, the person may also leave the line: the states before an undo or a redo, what was left
+/// behind and what was saved by hand are returned to by their own number. Other entries beside the line
+/// are refused: the same states are reached by the undo that left them, and that is what the list shows.
 fn named(facts: &Facts<'_>, history: History<'_>, number: EntryNumber) -> Result<EntryNumber> {
     let entry = history.get(number).ok_or(Error::NoSuchEntry { number })?;
     if entry.is_open() {
@@ -158,8 +161,7 @@ fn named(facts: &Facts<'_>, history: History<'_>, number: EntryNumber) -> Result
         return Err(Error::NoStateBefore { number });
     }
     kept(facts, number)?;
-    let leaves_a_root = matches!(entry.kind, Kind::Undo | Kind::Redo | Kind::Left);
-    let reachable = leaves_a_root && history.before(number).is_some();
+    let reachable = entry.kind.is_destination() && history.before(number).is_some();
     if reachable || history.contains(facts.current, number) {
         return Ok(number);
     }

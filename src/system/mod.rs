@@ -6,11 +6,13 @@ pub mod background;
 pub mod base;
 pub mod btrfs;
 pub mod changed;
+pub mod deb;
 pub mod detached;
 pub mod device;
 pub mod driver;
 pub mod files;
 pub mod guard;
+pub mod health;
 #[cfg(feature = "index")]
 pub mod index;
 pub mod journal;

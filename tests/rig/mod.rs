@@ -265,6 +265,19 @@ impl Rig {
         self.mounted(state, |dir| tree::read(dir).without(&flipper_profiles::model::carried::CARRIED))
     }
 
+    /// Like [`Rig::tree`], for a pool nobody may write to.
+    pub fn mounted_read_only(&self, state: &str) -> tree::Tree {
+        let at = self.path("read-only");
+        fs::create_dir_all(&at).unwrap();
+        self.profile(&["mount", state, at.to_str().unwrap(), "--read-only"]).ok();
+        let tree = tree::read(&at).without(&flipper_profiles::model::carried::CARRIED);
+        within(Duration::from_secs(10), "nobody has a file of the mount open", || {
+            umount2(&at, MntFlags::empty()).is_ok()
+        });
+        self.wait_until_unused(state);
+        tree
+    }
+
     /// Waits until nobody holds the root or point of `lab` or `lab@57`.
     pub fn wait_until_unused(&self, state: &str) {
         let dir = match state.split_once('@') {

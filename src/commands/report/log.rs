@@ -132,6 +132,7 @@ fn what(entry: &Entry) -> String {
         Kind::Import => "base imported".to_owned(),
         Kind::Default => "default profile chosen".to_owned(),
         Kind::PruneBase => "base removed".to_owned(),
+        Kind::Save => "saved by hand".to_owned(),
         Kind::Other(name) => format!("{name} (made by a newer program)"),
     }
 }

@@ -41,8 +41,16 @@ pub fn note(text: impl Display) {
     let _ = writeln!(std::io::stderr(), "{}", safe(text));
 }
 
+/// What could steer a terminal stands in a string, and is escaped there: a program reads what it is.
 pub fn json(value: &serde_json::Value) {
-    line(format_args!("{value:#}"));
+    let mut text = String::new();
+    for c in format!("{value:#}\n").chars() {
+        match log::steers(c) && c != '\n' {
+            true => text.push_str(&format!("\\u{:04x}", u32::from(c))),
+            false => text.push(c),
+        }
+    }
+    self::text(text);
 }
 
 /// The hint first, the sentence last: a small screen shows the last line. One line, whatever bytes a
