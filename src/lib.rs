@@ -37,6 +37,10 @@
 //! - a package run counts as empty when the status file is the very inode it was and updates/ is
 //!   empty, whatever apt had planned: dpkg notes what it begins in updates/ before it runs the first
 //!   script (seen with dpkg 1.21 and 1.22), and Debug::pkgDPkgPM plans much and does nothing;
+//! - what a plain dpkg was to do is read from its words: no apt says it, and a failed `dpkg -i` would
+//!   be called completed;
+//! - apt's first hook leaves its driver's number in `/run/flipper/package-run`: dpkg's own hooks are for
+//!   every dpkg that is not below that process, also where dpkg's lock is held for it;
 //! - the index uses exclusive locking, without the shared-memory file: on a full disk its mapping
 //!   ends a program with SIGBUS;
 //! - what changed between siblings is asked of tree searches too, not of a send stream: the transaction

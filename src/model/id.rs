@@ -77,10 +77,8 @@ pub struct EntryNumber(u64);
 
 impl EntryNumber {
     pub const FIRST: EntryNumber = EntryNumber(1);
-    /// No entry has it: above every one there is.
-    pub const LAST: EntryNumber = EntryNumber(u64::MAX);
-    /// The highest an entry can have.
-    const HIGHEST: EntryNumber = EntryNumber(i64::MAX as u64);
+    /// The greatest there can be (SQLite counts to it); no entry comes to have it.
+    pub const LAST: EntryNumber = EntryNumber(i64::MAX as u64);
 
     pub fn get(self) -> u64 {
         self.0
@@ -88,7 +86,7 @@ impl EntryNumber {
 
     /// The last one has no next: it is itself, and making its entry fails.
     pub fn next(self) -> EntryNumber {
-        EntryNumber(self.0.saturating_add(1).min(EntryNumber::HIGHEST.0))
+        EntryNumber((self.0 + 1).min(EntryNumber::LAST.0))
     }
 }
 
@@ -98,7 +96,7 @@ impl TryFrom<u64> for EntryNumber {
     fn try_from(number: u64) -> Result<Self, Error> {
         match number {
             0 => Err(Error::BadEntryNumber { text: "0".to_owned() }),
-            n if n > EntryNumber::HIGHEST.0 => Err(Error::BadEntryNumber { text: n.to_string() }),
+            n if n > EntryNumber::LAST.0 => Err(Error::BadEntryNumber { text: n.to_string() }),
             n => Ok(EntryNumber(n)),
         }
     }

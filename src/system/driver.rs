@@ -21,24 +21,35 @@ pub struct Process {
     pub name: String,
 }
 
-/// The driver of the hook that runs us: the ancestor that holds apt's lock-frontend, else the nearest
-/// ancestor that is no shell (dpkg runs its own hooks before it takes its lock).
+/// The driver of the hook that runs us: the ancestor that holds apt's lock-frontend, else the caller
+/// (aptitude gives its lock away before dpkg, which takes it itself).
 pub fn of_this_hook(merged: &Path) -> Result<Option<Driver>> {
     let holder = locks::frontend_holder(merged)?;
-    let mut pid = nix::unistd::getppid().as_raw();
-    let mut nearest = None;
-    while pid > 1 || (pid == 1 && nearest.is_none()) {
-        let Some(process) = look(pid) else { break };
-        if holder == Some(pid) {
-            return Ok(Some(driver(pid, process)));
-        }
-        let parent = process.parent;
-        if nearest.is_none() && !SHELLS.contains(&process.name.as_str()) {
-            nearest = Some(driver(pid, process));
-        }
-        pid = parent;
-    }
-    Ok(nearest)
+    let holding = ancestors().find(|(pid, _)| holder == Some(*pid));
+    Ok(holding.map(|(pid, process)| driver(pid, process)).or_else(caller))
+}
+
+/// The nearest ancestor that is no shell; for dpkg's own hooks that dpkg. libapt forks before it runs a
+/// hook, and that child is gone when the next hook comes: of a row of one name the oldest counts.
+pub fn caller() -> Option<Driver> {
+    let mut above = ancestors().skip_while(|(_, process)| SHELLS.contains(&process.name.as_str()));
+    let first = above.next()?;
+    let name = first.1.name.clone();
+    let oldest = above.take_while(|(_, process)| process.name == name).last().unwrap_or(first);
+    Some(driver(oldest.0, oldest.1))
+}
+
+/// Is this very process above us? A program may hold the lock in one hook and have a child run the next.
+pub fn is_above_us(driver: &Driver) -> bool {
+    let same_boot = driver.boot == boot_id() && driver.pid_namespace == pid_namespace();
+    same_boot && ancestors().any(|(pid, process)| pid == driver.pid && process.start == driver.start)
+}
+
+/// The processes above ours, the nearest first.
+fn ancestors() -> impl Iterator<Item = (i32, Process)> {
+    let above = |pid: i32| (pid > 0).then(|| look(pid)).flatten().map(|process| (pid, process));
+    let first = above(nix::unistd::getppid().as_raw());
+    std::iter::successors(first, move |(_, process)| above(process.parent))
 }
 
 /// Does an ancestor of ours hold lock-frontend of this merged root? Then no other package run of it
@@ -52,15 +63,8 @@ pub fn stranger_holds_frontend(merged: &Path) -> Result<bool> {
     Ok(locks::frontend_holder(merged)?.is_some_and(|holder| !is_ancestor(holder)))
 }
 
-fn is_ancestor(of_interest: i32) -> bool {
-    let mut pid = nix::unistd::getppid().as_raw();
-    while pid > 0 {
-        if pid == of_interest {
-            return true;
-        }
-        pid = look(pid).map_or(0, |p| p.parent);
-    }
-    false
+pub fn is_ancestor(of_interest: i32) -> bool {
+    ancestors().any(|(pid, _)| pid == of_interest)
 }
 
 /// Is this very process still there? A pid alone could be somebody else's by now.
@@ -104,10 +108,15 @@ fn is_alive_below(driver: &Driver) -> Option<bool> {
 
 /// The command line of a process, words joined by blanks.
 pub fn command_line(pid: i32) -> Option<String> {
-    let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let words: Vec<_> =
-        bytes.split(|b| *b == 0).filter(|w| !w.is_empty()).map(String::from_utf8_lossy).collect();
+    let words = words(pid);
+    let words: Vec<_> = words.iter().map(|word| String::from_utf8_lossy(word)).collect();
     (!words.is_empty()).then(|| words.join(" "))
+}
+
+/// The words a process was called with, without empty ones; none when it is gone.
+pub fn words(pid: i32) -> Vec<Vec<u8>> {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    bytes.split(|b| *b == 0).filter(|w| !w.is_empty()).map(<[u8]>::to_vec).collect()
 }
 
 /// The person who asked: through sudo, pkexec or the login session; root otherwise.

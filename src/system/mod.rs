@@ -6,6 +6,7 @@ pub mod background;
 pub mod base;
 pub mod btrfs;
 pub mod changed;
+pub mod deb;
 pub mod detached;
 pub mod device;
 pub mod driver;

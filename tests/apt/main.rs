@@ -12,6 +12,7 @@ mod cut;
 mod endings;
 mod fields;
 mod foreign;
+mod frontends;
 mod refusing;
 mod repo;
 mod rig;

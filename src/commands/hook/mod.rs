@@ -2,8 +2,9 @@
 //! that cannot be protected goes on, and says so in one line; only `strict` refuses it, at `packages`,
 //! where apt can still stop and we know what it is about to do, or at `dpkg-pre`.
 //!
-//! `pre`, `packages`, `post` are apt's three hooks of a commit; `dpkg-pre`, `dpkg-post` dpkg's own,
-//! for a plain `dpkg -i`; `login` is run when somebody logs in.
+//! `pre`, `packages`, `post` are apt's three hooks of a commit; `dpkg-pre`, `dpkg-post` dpkg's own, for
+//! a dpkg that no such commit stands behind (`dpkg -i`, a program that calls dpkg without libapt);
+//! `login` is run when somebody logs in.
 //!
 //! The program is static and has no SQLite: it starts in half the time, and it works while the package
 //! run replaces the very libraries it would need.
@@ -37,9 +38,10 @@ pub fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
     let verb = words.first().and_then(|w| w.to_str()).unwrap_or_default();
     let ended = match (verb, words.get(1)) {
-        ("pre", None) => guarded(pre::run, unprotected),
+        ("pre", None) => guarded(pre::run, unprotected).map(|()| session::announce()),
+        ("dpkg-pre" | "dpkg-post", None) if session::is_announced() => Ok(()),
         ("dpkg-pre", None) => guarded(pre::run, unprotected).and_then(|()| refuse_dpkg_if_strict()),
-        ("packages", None) => plan(),
+        ("packages", None) => plan().inspect(|()| session::announce()),
         ("post" | "dpkg-post", None) => guarded(post::run, not_closed),
         ("login", None) => {
             login::run();

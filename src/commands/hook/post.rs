@@ -3,13 +3,15 @@
 
 use std::path::Path;
 
+use crate::dpkg::command_line::{self, Asked};
 use crate::dpkg::{ExtendedStates, Status};
+use crate::model::entry::Planned;
 use crate::model::error::{At, Error, Result};
 use crate::model::layout::RootDir;
 use crate::model::{Entry, State};
 use crate::policy::outcome;
 use crate::system::locks::Lock;
-use crate::system::{background, btrfs, files, upper};
+use crate::system::{background, btrfs, deb, driver, files, upper};
 
 use super::packages::{apply, wait_for_look_up};
 use super::session::Hook;
@@ -76,10 +78,31 @@ fn look(hook: &Hook, entry: &mut Entry, point: &RootDir) -> Result<()> {
         let before = upper::read(point, &base, STATUS)?.unwrap_or_default();
         let before = Status::parse(&before)
             .map_err(|e| Error::Damaged { what: point.path().to_path_buf(), why: e.to_string() })?;
+        if entry.planned.is_empty() {
+            entry.planned = plan_of_dpkg(&before)?;
+        }
         entry.changes = outcome::changes(&before, &now, &marks, &entry.planned);
     }
     let (state, sentence) = outcome::state(&entry.planned, &entry.changes, &now);
     entry.state = state;
     entry.outcome = sentence.or(entry.outcome.take());
     Ok(())
+}
+
+/// Longer lists of .debs are not looked into one by one: whoever waits for dpkg would wait for us.
+const MOST_ARCHIVES: usize = 64;
+
+/// No apt said what a plain dpkg was to do: its words do, while it waits for us.
+fn plan_of_dpkg(before: &Status) -> Result<Vec<Planned>> {
+    let Some(dpkg) = driver::caller().filter(|caller| caller.name == "dpkg").map(|caller| caller.pid) else {
+        return Ok(Vec::new());
+    };
+    let Some(asked) = command_line::parse(&driver::words(dpkg)) else { return Ok(Vec::new()) };
+    let paths = match &asked {
+        Asked::Archives(paths) if paths.len() > MOST_ARCHIVES => return Ok(Vec::new()),
+        Asked::Archives(paths) => paths.as_slice(),
+        _ => &[],
+    };
+    let shown = paths.iter().map(|path| deb::show(&deb::of_process(dpkg, path)));
+    Ok(outcome::planned_by_dpkg(&asked, &shown.collect::<Result<Vec<_>>>()?, before))
 }

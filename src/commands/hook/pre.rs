@@ -1,7 +1,7 @@
 //! Before dpkg changes anything: the entry, then the point. What it costs is one fsync and one commit of
 //! the file system, whatever the size of the profile.
 
-use crate::model::error::Result;
+use crate::model::error::{At, Result};
 use crate::model::{Entry, Kind, State};
 use crate::policy::recover::{Verdict, unfinished};
 use crate::system::journal::LockedJournal;
@@ -20,8 +20,8 @@ pub fn run(hook: &Hook) -> Result<()> {
     }
     files::remove_if_there(pool::UNPROTECTED.as_ref())?;
     let locked = hook.journal.lock()?;
-    if joined(hook, &locked)? {
-        return Ok(());
+    if let Some(entry) = joined(hook, &locked)? {
+        return still_unprotected(&entry);
     }
     close_interrupted(hook, &locked)?;
     // What other programs renamed without a sync is whole in the snapshot, or nearly always.
@@ -54,23 +54,38 @@ fn take_point(hook: &Hook, entry: &Entry) -> Result<()> {
 
 /// A program that set apt up twice runs this hook twice a commit; and a program of many commits goes
 /// on with the entry that its last post closed.
-fn joined(hook: &Hook, locked: &LockedJournal) -> Result<bool> {
-    if hook.open_entry()?.is_some() {
-        return Ok(true);
+fn joined(hook: &Hook, locked: &LockedJournal) -> Result<Option<Entry>> {
+    if let Some(entry) = hook.open_entry()? {
+        return Ok((!was_refused(hook, &entry)?).then_some(entry));
     }
     if !MANY_COMMITS.contains(&hook.driver.name.as_str()) {
-        return Ok(false);
+        return Ok(None);
     }
     let profile = Some(&hook.booted.profile);
-    let Some(newest) = hook.journal.numbers(profile)?.last().copied() else { return Ok(false) };
+    let Some(newest) = hook.journal.numbers(profile)?.last().copied() else { return Ok(None) };
     match hook.journal.entry(profile, newest)? {
         Some(mut entry) if hook.is_ours(&entry) && entry.kind == Kind::Packages && entry.point => {
             entry.state = State::Open;
-            entry.ended = None;
-            locked.reopen(&entry).map(|()| true)
+            (entry.ended, entry.outcome) = (None, None);
+            locked.reopen(&entry).map(|()| Some(entry))
         }
-        _ => Ok(false),
+        _ => Ok(None),
     }
+}
+
+/// The first of two calls could not take the point, and said so: what `strict` goes by stays.
+fn still_unprotected(entry: &Entry) -> Result<()> {
+    match entry.outcome.as_ref().filter(|_| !entry.point) {
+        Some(why) => std::fs::write(pool::UNPROTECTED, format!("{why}\n")).at("write", pool::UNPROTECTED),
+        None => Ok(()),
+    }
+}
+
+/// A hook after ours refused the commit before this one, and the program lives on (packagekitd): no post
+/// will ever close that entry, and its point is older than this commit.
+fn was_refused(hook: &Hook, entry: &Entry) -> Result<bool> {
+    let point = hook.pool.layout.profile(&hook.booted.profile).point(entry.number);
+    Ok(!entry.planned.is_empty() && entry.point && recover::dpkg_never_wrote(&hook.root(), &point)?)
 }
 
 /// Our driver holds dpkg's lock, so no other package run of this root is alive: what is open was cut
