@@ -12,8 +12,8 @@ mod base;
 #[path = "cli/rescue.rs"]
 mod rescue;
 
-pub use base::{BaseProgram, BaseVerb};
-pub use rescue::{Rescue, RescueVerb};
+pub use base::*;
+pub use rescue::*;
 
 /// Takes the last change back: packages, conffiles, kernel, settings, and undo itself.
 #[derive(Parser, Debug)]

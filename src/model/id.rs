@@ -88,7 +88,7 @@ impl EntryNumber {
 
     /// The last one has no next: it is itself, and making its entry fails.
     pub fn next(self) -> EntryNumber {
-        EntryNumber(self.0.saturating_add(1).min(EntryNumber::HIGHEST.0))
+        EntryNumber((self.0 + 1).min(EntryNumber::LAST.0))
     }
 }
 
@@ -98,7 +98,7 @@ impl TryFrom<u64> for EntryNumber {
     fn try_from(number: u64) -> Result<Self, Error> {
         match number {
             0 => Err(Error::BadEntryNumber { text: "0".to_owned() }),
-            n if n > EntryNumber::HIGHEST.0 => Err(Error::BadEntryNumber { text: n.to_string() }),
+            n if n > EntryNumber::LAST.0 => Err(Error::BadEntryNumber { text: n.to_string() }),
             n => Ok(EntryNumber(n)),
         }
     }
