@@ -16,6 +16,9 @@ mod rig;
 #[path = "../apt/tree.rs"]
 mod tree;
 
+#[allow(dead_code)]
+#[path = "../rig/root.rs"]
+mod root;
 mod check;
 mod controls;
 mod facts;

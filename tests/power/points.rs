@@ -51,7 +51,17 @@ pub fn all(recording: &Recording) -> Vec<Point> {
         }
         durable = end;
     }
+    points.extend(recording.steps.iter().flat_map(|step| acknowledged(recording, step.ended, &mut random)));
+    points.sort_by_key(|point| (point.durable, point.cut));
     points
+}
+
+/// A step has just said that it is done, and nothing else has begun.
+fn acknowledged(recording: &Recording, cut: usize, random: &mut Random) -> [Point; 4] {
+    let flush = recording.requests[..cut].iter().rposition(|request| request.act == Act::Flush);
+    let durable = flush.map_or(0, |at| at + 1);
+    let some = [Kept::Some(random.next()), Kept::Some(random.next())];
+    [Kept::Nothing, Kept::Everything, some[0], some[1]].map(|kept| Point { durable, cut, kept })
 }
 
 /// How many points, and drawn from what.
@@ -72,14 +82,20 @@ impl Choice {
     }
 }
 
-/// Every step gets its share, however many writes it made: one point of each step in turn.
+/// The moment each step was acknowledged, with nothing more than what it waited for. Of the others every
+/// step gets its share, however many writes it made: one point of each step in turn.
 pub fn choose(recording: &Recording, all: &[Point], choice: &Choice) -> Vec<Point> {
     let mut of_step: BTreeMap<usize, Vec<Point>> = BTreeMap::new();
+    let mut chosen = Vec::new();
     for point in all {
+        let is_end = recording.steps.iter().any(|step| step.ended == point.cut);
+        if is_end && point.kept == Kept::Nothing {
+            chosen.push(*point);
+            continue;
+        }
         of_step.entry(recording.at(point.cut).0.len()).or_default().push(*point);
     }
     let mut random = Random(choice.seed);
-    let mut chosen = Vec::new();
     while chosen.len() < choice.count {
         for points in of_step.values_mut().filter(|points| !points.is_empty()) {
             let at = random.below(points.len() as u64) as usize;

@@ -62,6 +62,17 @@ pub fn whole() -> &'static Recording {
     })
 }
 
+/// The recording of a few steps on the tiny root.
+pub fn tiny(cheated: bool) -> Recording {
+    in_a_thread(|| {
+        let dir = tempfile::tempdir().expect("a directory");
+        let root = dir.path().join("tiny");
+        crate::root::make(&root);
+        let steps = workload::tiny(root.display().to_string(), cheated);
+        record(dir, &steps)
+    })
+}
+
 /// The namespace of the caller stays as it is.
 pub fn in_a_thread<T: Send>(make: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
