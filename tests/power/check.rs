@@ -5,7 +5,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
 use nix::mount::{MntFlags, umount2};
@@ -19,6 +19,7 @@ use crate::points::{Point, Random};
 use crate::recorder::Loop;
 use crate::recording::Recording;
 use crate::rig::Done;
+use crate::say;
 
 const WORKERS: usize = 2;
 
@@ -58,10 +59,14 @@ impl Ended {
     }
 }
 
+/// One test at a time: there are two processors, and the images of two tests have the same UUIDs.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
 pub fn all(recording: &Recording, points: &[Point]) -> Ended {
-    // The images of two tests have the same UUIDs.
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let _alone = alone();
     let begun = Instant::now();
     let half = points.len().div_ceil(WORKERS).max(1);
     let parts: Vec<Ended> = std::thread::scope(|scope| {
@@ -93,6 +98,15 @@ fn part(recording: &Recording, points: &[Point], worker: u8) -> Ended {
             ended.failures.push(format!("{point:?}, after {last:?}, during {step:?}: {why}"));
         }
         ended.points += 1;
+        if ended.points % 250 == 0 {
+            let failures = ended.failures.len();
+            say(format_args!(
+                "power: worker {worker}: {} of {}, {failures} fail",
+                ended.points,
+                points.len()
+            ));
+            ended.failures.iter().rev().take(3).for_each(|why| say(format_args!("power: {why}")));
+        }
         let _ = umount2(&store.dir.path().join("top"), MntFlags::MNT_DETACH);
     }
     ended
@@ -165,7 +179,13 @@ impl Crash<'_> {
     }
 
     /// Any command that changes something closes what the cut left open. For a package run that is undo.
-    fn recover(&mut self, device: &str, between: &Between, seen: &Facts, mixed: Option<Mixed>) -> Result<(), String> {
+    fn recover(
+        &mut self,
+        device: &str,
+        between: &Between,
+        seen: &Facts,
+        mixed: Option<Mixed>,
+    ) -> Result<(), String> {
         let mut expected = seen.profiles.clone();
         match (mixed, seen.profiles.keys().next()) {
             (Some(Mixed { entry: Some(_) }), _) => {
@@ -174,7 +194,10 @@ impl Crash<'_> {
                 let now = self.facts()?.profiles.remove("lab").ok_or("lab is gone")?;
                 let before = &between.before.profiles["lab"].tree;
                 if !now.tree.is_back(before) {
-                    return Err(format!("undo does not return to before:\n{}", before.differences(&now.tree)));
+                    return Err(format!(
+                        "undo does not return to before:\n{}",
+                        before.differences(&now.tree)
+                    ));
                 }
                 expected.insert("lab".into(), now);
                 self.ended.undone += 1;
@@ -194,13 +217,21 @@ impl Crash<'_> {
     }
 
     /// Nothing is open, nothing half made lies about, every profile starts and can be written to.
-    fn in_order(&self, device: &str, expected: &std::collections::BTreeMap<String, Profile>, after: &Facts) -> Result<(), String> {
-        if let Some((key, is)) = after.entries.iter().find(|(_, (_, state))| state == "open" || state == "torn") {
+    fn in_order(
+        &self,
+        device: &str,
+        expected: &std::collections::BTreeMap<String, Profile>,
+        after: &Facts,
+    ) -> Result<(), String> {
+        if let Some((key, is)) =
+            after.entries.iter().find(|(_, (_, state))| state == "open" || state == "torn")
+        {
             return Err(format!("recovered, and entry {key:?} is {is:?}"));
         }
         for place in ["@profiles", "@base"] {
             let names = crate::facts::names(&self.top.join(place)).map_err(|e| e.to_string())?;
-            let left = names.iter().find(|n| [".new-", ".incoming", ".pruned-"].iter().any(|s| n.starts_with(s)));
+            let left =
+                names.iter().find(|n| [".new-", ".incoming", ".pruned-"].iter().any(|s| n.starts_with(s)));
             if let Some(left) = left.filter(|name| *name != ".new-template") {
                 return Err(format!("recovered, and {place}/{left} is left"));
             }
@@ -229,15 +260,25 @@ fn readers(device: &str, seen: &Facts) -> Result<(), String> {
         return Err(format!("verify: {finding}"));
     }
     let list = json(&call("flipper-profile", device, &["list", "--json"], b""), &[0])?;
-    let listed: Vec<&str> = list.as_array().into_iter().flatten().filter_map(|row| row["id"].as_str()).collect();
+    let listed: Vec<&str> =
+        list.as_array().into_iter().flatten().filter_map(|row| row["id"].as_str()).collect();
     if !listed.iter().eq(seen.profiles.keys()) {
         return Err(format!("list: {listed:?}, and there are {:?}", seen.profiles.keys()));
     }
     json(&call("flipper-profile", device, &["status", "--json"], b""), &[0, 1])?;
     for id in seen.profiles.keys() {
         let log = json(&call("flipper-profile", device, &["log", id, "-n", "1000", "--json"], b""), &[0])?;
-        let logged: Vec<(u64, &str)> = log.as_array().into_iter().flatten().filter_map(|e| Some((e["number"].as_u64()?, e["state"].as_str()?))).collect();
-        for ((_, number), (_, state)) in seen.entries.iter().filter(|((owner, _), (_, state))| owner == id && state != "open" && state != "torn") {
+        let logged: Vec<(u64, &str)> = log
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|e| Some((e["number"].as_u64()?, e["state"].as_str()?)))
+            .collect();
+        for ((_, number), (_, state)) in seen
+            .entries
+            .iter()
+            .filter(|((owner, _), (_, state))| owner == id && state != "open" && state != "torn")
+        {
             if !logged.contains(&(*number, state.as_str())) {
                 return Err(format!("log: entry {number} of {id} is {state}, and the log has {logged:?}"));
             }
@@ -259,12 +300,17 @@ fn json(done: &Done, statuses: &[i32]) -> Result<Value, String> {
 }
 
 fn ends(done: &Done, status: i32, what: &str) -> Result<(), String> {
-    if done.status == status { Ok(()) } else { Err(format!("{what} ends with {}: {}{}", done.status, done.out, done.err)) }
+    if done.status == status {
+        Ok(())
+    } else {
+        Err(format!("{what} ends with {}: {}{}", done.status, done.out, done.err))
+    }
 }
 
 /// A program that cannot: an ordinary exit status and one line that says why.
 fn one_sentence(done: &Done) -> Result<(), String> {
-    let fine = matches!(done.status, 0..=3) && !done.err.contains("panicked") && done.err.lines().count() <= 3;
+    let fine =
+        matches!(done.status, 0..=3) && !done.err.contains("panicked") && done.err.lines().count() <= 3;
     if fine { Ok(()) } else { Err(format!("status ends with {}: {}", done.status, done.err)) }
 }
 
@@ -275,6 +321,6 @@ fn said(what: &str, command: &mut Command) -> Result<(), String> {
 }
 
 /// The kernel remembers file systems by UUID, and would take the next image for an older copy.
-fn forget(device: &str) {
+pub fn forget(device: &str) {
     let _ = Command::new("btrfs").args(["device", "scan", "--forget", device]).output();
 }

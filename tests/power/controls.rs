@@ -59,6 +59,9 @@ fn a_disk_that_lies_is_found_out() {
     let ended = check::all(recording, &points);
     let unmounted = with_words(&ended, &["mount: "]).len();
     let failures = ended.failures.len();
-    say(format_args!("power: control, a lying disk: {failures} of {} images fail, {unmounted} do not mount", ended.points));
+    say(format_args!(
+        "power: control, a lying disk: {failures} of {} images fail, {unmounted} do not mount",
+        ended.points
+    ));
     assert!(failures > 4 && unmounted > 0, "a disk may lie as it likes: this rig cannot fail");
 }

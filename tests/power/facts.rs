@@ -138,7 +138,8 @@ fn entries(top: &Path) -> io::Result<BTreeMap<EntryKey, (String, String)>> {
             name.strip_suffix(".open.json").or(name.strip_suffix(".json"))?.parse::<u64>().ok()
         });
         for number in numbers {
-            let (closed, open) = (dir.join(format!("{number}.json")), dir.join(format!("{number}.open.json")));
+            let (closed, open) =
+                (dir.join(format!("{number}.json")), dir.join(format!("{number}.open.json")));
             let read = entry(&closed).or_else(|| entry(&open)).unwrap_or(("torn".into(), "torn".into()));
             found.insert((owner.clone(), number), read);
         }

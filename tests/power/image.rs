@@ -27,6 +27,7 @@ impl Store {
         // Nothing in it outlives this process: it may forget as it likes.
         let options = "loop,nodatasum,noatime,nobarrier,commit=300";
         need(Command::new("mount").args(["-o", options]).arg(&outer).arg(&top));
+        fs::remove_file(&outer).expect("remove"); // it goes with its mount, whatever ends this process
         Store { dir }
     }
 
@@ -54,7 +55,7 @@ pub struct Replay<'a> {
 impl<'a> Replay<'a> {
     /// Images of different workers have different UUIDs: the kernel tells file systems apart by it.
     pub fn begin(recording: &'a Recording, store: &'a Store, worker: u8) -> Replay<'a> {
-        let log = File::open(recording.log()).expect("open the log");
+        let log = recording.log.try_clone().expect("share the log");
         let image = make(&store.path(&format!("durable-{worker}.img")));
         image.set_len(SIZE).expect("size");
         Replay { recording, store, log, image, done: 0, worker }

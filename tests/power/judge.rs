@@ -33,7 +33,12 @@ impl Between<'_> {
     pub fn judge(&self, seen: &Facts) -> Result<Option<Mixed>, String> {
         self.entries(seen)?;
         self.names("base", &self.before.bases, &self.after.bases, &seen.bases)?;
-        self.either("the current base", &self.before.current_base, &self.after.current_base, &seen.current_base)?;
+        self.either(
+            "the current base",
+            &self.before.current_base,
+            &self.after.current_base,
+            &seen.current_base,
+        )?;
         self.either("the default profile", &self.before.default, &self.after.default, &seen.default)?;
         let keys = |facts: &Facts| facts.profiles.keys().cloned().collect::<BTreeSet<_>>();
         self.names("profile", &keys(self.before), &keys(self.after), &keys(seen))?;
@@ -51,7 +56,13 @@ impl Between<'_> {
     }
 
     /// In both: it must be there. In neither: it must not.
-    fn names(&self, what: &str, before: &BTreeSet<String>, after: &BTreeSet<String>, seen: &BTreeSet<String>) -> Result<(), String> {
+    fn names(
+        &self,
+        what: &str,
+        before: &BTreeSet<String>,
+        after: &BTreeSet<String>,
+        seen: &BTreeSet<String>,
+    ) -> Result<(), String> {
         if let Some(lost) = before.intersection(after).find(|name| !seen.contains(*name)) {
             return Err(format!("{what} {lost} is gone"));
         }
@@ -61,7 +72,13 @@ impl Between<'_> {
         }
     }
 
-    fn either<T: PartialEq + std::fmt::Debug>(&self, what: &str, before: &T, after: &T, seen: &T) -> Result<(), String> {
+    fn either<T: PartialEq + std::fmt::Debug>(
+        &self,
+        what: &str,
+        before: &T,
+        after: &T,
+        seen: &T,
+    ) -> Result<(), String> {
         let fine = seen == before || seen == after;
         if fine { Ok(()) } else { Err(format!("{what} is {seen:?}, not {before:?} or {after:?}")) }
     }
@@ -93,7 +110,9 @@ impl Between<'_> {
     fn profile(&self, id: &str, seen: &Profile, all: &Facts) -> Result<Option<Mixed>, String> {
         let (before, after) = (self.before.profiles.get(id), self.after.profiles.get(id));
         self.points(id, seen, before, after)?;
-        let as_it_was = |was: Option<&Profile>| was.is_some_and(|was| was.current == seen.current && was.tree == seen.tree);
+        let as_it_was = |was: Option<&Profile>| {
+            was.is_some_and(|was| was.current == seen.current && was.tree == seen.tree)
+        };
         if as_it_was(before) || as_it_was(after) {
             return Ok(None);
         }
@@ -104,7 +123,11 @@ impl Between<'_> {
         if id == "lab" && same_root && self.sort() == Sort::Packages {
             return self.protected(seen, all).map(|entry| Some(Mixed { entry: Some(entry) }));
         }
-        let difference = |was: Option<&Profile>| was.map_or("there was none".into(), |was| format!("root {}\n{}", was.current, was.tree.differences(&seen.tree)));
+        let difference = |was: Option<&Profile>| {
+            was.map_or("there was none".into(), |was| {
+                format!("root {}\n{}", was.current, was.tree.differences(&seen.tree))
+            })
+        };
         Err(format!(
             "{id}: root {} is neither before ({}) nor after ({})",
             seen.current,
@@ -117,9 +140,15 @@ impl Between<'_> {
     fn protected(&self, seen: &Profile, all: &Facts) -> Result<u64, String> {
         let was = &self.before.profiles["lab"];
         let newest = self.before.newest();
-        let entry = all.entries.iter().find(|((owner, number), (kind, _))| owner == "lab" && *number > newest && kind == "packages");
+        let entry = all
+            .entries
+            .iter()
+            .find(|((owner, number), (kind, _))| owner == "lab" && *number > newest && kind == "packages");
         let Some(((_, number), _)) = entry else {
-            return Err(format!("lab was written to without an entry:\n{}", was.tree.differences(&seen.tree)));
+            return Err(format!(
+                "lab was written to without an entry:\n{}",
+                was.tree.differences(&seen.tree)
+            ));
         };
         match seen.points.get(number) {
             Some(point) if *point == was.tree => Ok(*number),
@@ -129,14 +158,23 @@ impl Between<'_> {
     }
 
     /// A point never changes, and one that is kept is never lost.
-    fn points(&self, id: &str, seen: &Profile, before: Option<&Profile>, after: Option<&Profile>) -> Result<(), String> {
+    fn points(
+        &self,
+        id: &str,
+        seen: &Profile,
+        before: Option<&Profile>,
+        after: Option<&Profile>,
+    ) -> Result<(), String> {
         let (none, newest) = (Default::default(), self.before.newest());
         let (was, will) = (before.map_or(&none, |p| &p.points), after.map_or(&none, |p| &p.points));
-        if let Some(lost) = was.keys().find(|n| (after.is_none() || will.contains_key(n)) && !seen.points.contains_key(n)) {
+        if let Some(lost) =
+            was.keys().find(|n| (after.is_none() || will.contains_key(n)) && !seen.points.contains_key(n))
+        {
             return Err(format!("{id}: point {lost} is lost"));
         }
         for (number, point) in &seen.points {
-            let tree = was.get(number).or(will.get(number)).or(before.filter(|_| *number > newest).map(|p| &p.tree));
+            let tree =
+                was.get(number).or(will.get(number)).or(before.filter(|_| *number > newest).map(|p| &p.tree));
             let Some(tree) = tree else { return Err(format!("{id}: there is a point {number}")) };
             // In a run the root is a little ahead of what was recorded before the run began.
             if tree != point {
@@ -153,7 +191,7 @@ impl Between<'_> {
         }
         let new = |key: &&EntryKey| !self.before.entries.contains_key(*key);
         for key in self.after.entries.keys().filter(new) {
-            if !seen.entries.get(key).is_some_and(|(_, state)| state == "completed") {
+            if seen.entries.get(key).is_none_or(|(_, state)| state != "completed") {
                 continue;
             }
             for (id, profile) in &self.after.profiles {

@@ -16,10 +16,8 @@ mod rig;
 #[path = "../apt/tree.rs"]
 mod tree;
 
-#[allow(dead_code)]
-#[path = "../rig/root.rs"]
-mod root;
 mod check;
+mod closing;
 mod controls;
 mod facts;
 mod image;
@@ -29,6 +27,9 @@ mod machine;
 mod points;
 mod recorder;
 mod recording;
+#[allow(dead_code)]
+#[path = "../rig/root.rs"]
+mod root;
 mod workload;
 
 use std::io::Write;
@@ -48,7 +49,12 @@ fn whatever_the_power_cut_leaves_is_before_or_after() {
     let chosen = points::choose(recording, &all, &choice);
     let ended = check::all(recording, &chosen);
     say(format_args!("power: {}", ended.sentence()));
-    say(format_args!("power: {} crash points of {}, seed {}", thousands(chosen.len()), thousands(all.len()), choice.seed));
+    say(format_args!(
+        "power: {} crash points of {}, seed {}",
+        thousands(chosen.len()),
+        thousands(all.len()),
+        choice.seed
+    ));
     assert!(ended.failures.is_empty(), "{} points fail:\n{}", ended.failures.len(), ended.text());
 }
 

@@ -138,7 +138,8 @@ fn split_marks(path: &Path, all: Vec<Request>, from: u64) -> (Vec<Request>, Vec<
 
 /// What a rig like this must prove first: the log, replayed, is the image.
 fn need_same_image(dir: &Path, requests: &[Request]) {
-    let (log, image) = (File::open(dir.join("log")).expect("open"), File::open(dir.join("recorded.img")).expect("open"));
+    let (log, image) =
+        (File::open(dir.join("log")).expect("open"), File::open(dir.join("recorded.img")).expect("open"));
     let replayed = dir.join("replayed.img");
     let file = OpenOptions::new().read(true).write(true).create_new(true).open(&replayed).expect("make");
     file.set_len(image.metadata().expect("look").len()).expect("size");

@@ -1,7 +1,7 @@
 //! A recording: every write of a workload in its order, where each step began and ended among them, and
 //! what the pool held after each step.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -16,12 +16,11 @@ use crate::{repo, say};
 pub const SIZE: u64 = 2 << 30;
 
 pub struct Recording {
-    /// Holds the log.
-    pub dir: PathBuf,
+    /// Has no name any more: whatever ends this process, nothing is left.
+    pub log: File,
     pub requests: Vec<Request>,
     pub steps: Vec<Done>,
     pub bases: Bases,
-    _kept: tempfile::TempDir,
 }
 
 /// A step that was done.
@@ -41,10 +40,6 @@ impl Recording {
         let under_way = self.steps.get(ended).filter(|step| step.begun <= requests);
         (&self.steps[..ended], under_way)
     }
-
-    pub fn log(&self) -> PathBuf {
-        self.dir.join("log")
-    }
 }
 
 /// The recording of the whole workload, made once.
@@ -55,9 +50,7 @@ pub fn whole() -> &'static Recording {
             let dir = tempfile::tempdir().expect("a directory");
             let root = debian_root(dir.path());
             let steps = workload::whole(root.display().to_string(), repo::archive());
-            let recording = record(dir, &steps);
-            fs::remove_file(root).expect("remove");
-            recording
+            record(dir, &steps)
         })
     })
 }
@@ -97,7 +90,9 @@ pub fn record(dir: tempfile::TempDir, steps: &[Step]) -> Recording {
         learn_bases(&machine.top, &mut bases);
         after.push(Facts::read(&machine.top, &bases).expect("read the pool"));
     }
+    let log = File::open(dir.path().join("log")).expect("open the log");
     let (requests, marks) = machine.stop().stop();
+    drop(dir);
     assert_eq!(marks.len(), 2 * steps.len(), "a mark is missing in the log");
     let times: Vec<usize> = marks.iter().map(|(at, _)| *at).collect();
     let done = steps.iter().zip(after).zip(times.chunks(2)).map(|((step, after), times)| Done {
@@ -107,7 +102,7 @@ pub fn record(dir: tempfile::TempDir, steps: &[Step]) -> Recording {
         ended: times[1],
         after,
     });
-    let recording = Recording { steps: done.collect(), requests, bases, dir: dir.path().to_owned(), _kept: dir };
+    let recording = Recording { steps: done.collect(), requests, bases, log };
     describe(&recording);
     recording
 }
@@ -140,4 +135,3 @@ fn debian_root(dir: &Path) -> PathBuf {
     crate::recorder::need(std::process::Command::new("umount").arg(&at));
     tar
 }
-

@@ -49,7 +49,8 @@ pub fn whole(root: String, archive: Vec<u8>) -> Vec<Step> {
     use Sort::{Ours, Packages, Writing};
     let import = root.clone();
     let apt = |words: &str| format!("apt-get -qq -y -o Dpkg::Options::=--force-confold {words} 2>&1");
-    let (install, upgrade) = (apt("install plain=1 conf=1 service"), apt("install plain=2 conf=2 alternative"));
+    let (install, upgrade) =
+        (apt("install plain=1 conf=1 service"), apt("install plain=2 conf=2 alternative"));
     let (remove, broken) = (apt("remove service"), apt("install bad-post"));
     vec![
         init(),
