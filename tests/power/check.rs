@@ -156,7 +156,7 @@ impl Crash<'_> {
         one_sentence(&status)?;
         let words = ["init", device, "--inode-floor", "65536", "--yes"];
         let mut init = call("flipper-profile", device, &words, b"");
-        if init.status == 2 && init.err.contains("mkfs.btrfs --force") {
+        if init.status == 2 && init.err.contains("it will not be formatted") {
             // A format that was cut: init cannot know whose bytes these are, and says what to do.
             said("mkfs.btrfs", Command::new("mkfs.btrfs").args(["--quiet", "--force", device]))?;
             init = call("flipper-profile", device, &words, b"");

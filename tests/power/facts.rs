@@ -126,6 +126,9 @@ fn tree(root: &Path, bases: &Bases) -> io::Result<Tree> {
     let mut lines = lines(&root.join("root"))?;
     lines.retain(|path, line| below.get(path) != Some(line));
     lines.remove(Path::new("etc/resolv.conf")); // `run` lends it, and undo takes it out again
+    for fact in ["args", "dtbo", "mounts", "kernel"] {
+        lines.insert(format!("({fact})").into(), fs::read_to_string(root.join(fact))?);
+    }
     Ok(Tree { base, lines })
 }
 

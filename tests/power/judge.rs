@@ -3,7 +3,7 @@
 //! ```text
 //! settled        nothing under way: everything as after the last step
 //! ours           each profile as before or as after, and as after if its entry is closed
-//! packages       lab as before, or as dpkg had written it, and then the new point is as before
+//! live           lab as before, or as far as it had been written, and then the new point is as before
 //! every one      nothing of before that the step keeps is gone; no point ever differs from what it was
 //! ```
 
@@ -120,7 +120,7 @@ impl Between<'_> {
         if id == "lab" && same_root && self.sort() == Sort::Writing {
             return Ok(Some(Mixed { entry: None }));
         }
-        if id == "lab" && same_root && self.sort() == Sort::Packages {
+        if id == "lab" && same_root && self.sort() == Sort::Live {
             return self.protected(seen, all).map(|entry| Some(Mixed { entry: Some(entry) }));
         }
         let difference = |was: Option<&Profile>| {
@@ -136,15 +136,12 @@ impl Between<'_> {
         ))
     }
 
-    /// dpkg has written: then there is an entry, and its point is as before.
+    /// Something has been written: then there is an entry, and its point is as before.
     fn protected(&self, seen: &Profile, all: &Facts) -> Result<u64, String> {
         let was = &self.before.profiles["lab"];
         let newest = self.before.newest();
-        let entry = all
-            .entries
-            .iter()
-            .find(|((owner, number), (kind, _))| owner == "lab" && *number > newest && kind == "packages");
-        let Some(((_, number), _)) = entry else {
+        let entry = all.entries.keys().find(|(owner, number)| owner == "lab" && *number > newest);
+        let Some((_, number)) = entry else {
             return Err(format!(
                 "lab was written to without an entry:\n{}",
                 was.tree.differences(&seen.tree)

@@ -11,9 +11,10 @@ pub enum Sort {
     Init,
     /// A change of ours: as before, or as after.
     Ours,
-    /// apt or dpkg in `lab`: whatever dpkg had written, and then a point that is as before.
-    Packages,
-    /// Somebody writes into `lab` with no package run: nothing is promised of that tree meanwhile.
+    /// Something writes into `lab` as it goes (apt, dpkg, a path put back): how far it got, and then a
+    /// point that is as before.
+    Live,
+    /// Somebody writes into `lab` without an entry: nothing is promised of that tree meanwhile.
     Writing,
 }
 
@@ -46,7 +47,7 @@ fn init() -> Step {
 
 /// Everything, on a real Debian root (a tarball) with our package in it; `archive` is the test archive.
 pub fn whole(root: String, archive: Vec<u8>) -> Vec<Step> {
-    use Sort::{Ours, Packages, Writing};
+    use Sort::{Live, Ours, Writing};
     let import = root.clone();
     let apt = |words: &str| format!("apt-get -qq -y -o Dpkg::Options::=--force-confold {words} 2>&1");
     let (install, upgrade) =
@@ -57,16 +58,17 @@ pub fn whole(root: String, archive: Vec<u8>) -> Vec<Step> {
         step("import", Ours, move |m| m.base(&["import", &import, "--version", "1", "--clean"])),
         step("create", Ours, |m| m.profile(&["create", "lab"])),
         step("an archive", Writing, move |m| m.run_with(ARCHIVE, &archive)),
-        step("apt install", Packages, move |m| m.run(&install)),
+        step("apt install", Live, move |m| m.run(&install)),
         step("a conffile of one's own", Writing, |m| m.run("echo mine >> /etc/conf.conf; sync")),
-        step("apt upgrade", Packages, move |m| m.run(&upgrade)),
-        step("apt remove", Packages, move |m| m.run(&remove)),
-        step("dpkg -i", Packages, |m| m.run("dpkg -i /home/apt/flat/foreign_1_all.deb")),
-        Step { status: 100, ..step("apt fails", Packages, move |m| m.run(&broken)) },
+        step("apt upgrade", Live, move |m| m.run(&upgrade)),
+        step("apt remove", Live, move |m| m.run(&remove)),
+        step("dpkg -i", Live, |m| m.run("dpkg -i /home/apt/flat/foreign_1_all.deb")),
+        Step { status: 100, ..step("apt fails", Live, move |m| m.run(&broken)) },
         step("undo", Ours, |m| m.undo(&[])),
         step("undo, further back", Ours, |m| m.undo(&[])),
         step("redo", Ours, |m| m.undo(&["--redo"])),
         step("set", Ours, |m| m.profile(&["set", "lab", "--args", "quiet"])),
+        step("put a path back", Live, |m| m.undo(&["4", "--path", "/usr/share/plain/a"])),
         step("clone", Ours, |m| m.profile(&["clone", "lab", "twin", "--name", "the other"])),
         step("default", Ours, |m| m.profile(&["default", "twin"])),
         step("another default", Ours, |m| m.profile(&["default", "lab"])),
