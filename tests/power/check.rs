@@ -193,15 +193,17 @@ impl Crash<'_> {
     ) -> Result<(), String> {
         let mut expected = seen.profiles.clone();
         match (mixed, seen.profiles.keys().next()) {
-            (Some(Mixed { entry: Some(_) }), _) => {
+            (Some(Mixed { entry: Some(entry), written }), _) => {
                 let undo = call("flipper-undo", device, &["--profile", "lab", "--yes"], b"");
                 ends(&undo, 0, "flipper-undo")?;
                 let now = self.facts()?.profiles.remove("lab").ok_or("lab is gone")?;
                 let before = &between.before.profiles["lab"].tree;
                 if !now.tree.is_back(before) {
                     return Err(format!(
-                        "undo does not return to before:\n{}",
-                        before.differences(&now.tree)
+                        "undo does not return to before entry {entry}:\n{}it had written:\n{written}undo said:\n{}{}",
+                        before.differences(&now.tree),
+                        undo.out,
+                        undo.err
                     ));
                 }
                 expected.insert("lab".into(), now);

@@ -26,6 +26,8 @@ pub struct Between<'a> {
 pub struct Mixed {
     /// The entry whose point is as before; None: nothing is promised.
     pub entry: Option<u64>,
+    /// What it had written.
+    pub written: String,
 }
 
 impl Between<'_> {
@@ -118,10 +120,11 @@ impl Between<'_> {
         }
         let same_root = before.is_some_and(|was| was.current == seen.current);
         if id == "lab" && same_root && self.sort() == Sort::Writing {
-            return Ok(Some(Mixed { entry: None }));
+            return Ok(Some(Mixed { entry: None, written: String::new() }));
         }
         if id == "lab" && same_root && self.sort() == Sort::Live {
-            return self.protected(seen, all).map(|entry| Some(Mixed { entry: Some(entry) }));
+            let written = before.expect("it was there").tree.differences(&seen.tree);
+            return self.protected(seen, all).map(|entry| Some(Mixed { entry: Some(entry), written }));
         }
         let difference = |was: Option<&Profile>| {
             was.map_or("there was none".into(), |was| {

@@ -87,7 +87,14 @@ impl Choice {
 pub fn choose(recording: &Recording, all: &[Point], choice: &Choice) -> Vec<Point> {
     let mut of_step: BTreeMap<usize, Vec<Point>> = BTreeMap::new();
     let mut chosen = Vec::new();
-    for point in all {
+    // To look closer: FLIPPER_POWER_STEP="apt remove" takes only the points of that step.
+    let only = std::env::var("FLIPPER_POWER_STEP").ok();
+    let wanted = |point: &&Point| {
+        let (acknowledged, under_way) = recording.at(point.cut);
+        let step = under_way.or(acknowledged.last()).map(|step| step.name);
+        only.is_none() || step == only.as_deref()
+    };
+    for point in all.iter().filter(wanted) {
         let is_end = recording.steps.iter().any(|step| step.ended == point.cut);
         if is_end && point.kept == Kept::Nothing {
             chosen.push(*point);
@@ -96,7 +103,7 @@ pub fn choose(recording: &Recording, all: &[Point], choice: &Choice) -> Vec<Poin
         of_step.entry(recording.at(point.cut).0.len()).or_default().push(*point);
     }
     let mut random = Random(choice.seed);
-    while chosen.len() < choice.count {
+    while chosen.len() < choice.count && of_step.values().any(|points| !points.is_empty()) {
         for points in of_step.values_mut().filter(|points| !points.is_empty()) {
             let at = random.below(points.len() as u64) as usize;
             chosen.push(points.swap_remove(at));

@@ -53,6 +53,7 @@ pub fn whole(root: String, archive: Vec<u8>) -> Vec<Step> {
     let (install, upgrade) =
         (apt("install plain=1 conf=1 service"), apt("install plain=2 conf=2 alternative"));
     let (remove, broken) = (apt("remove service"), apt("install bad-post"));
+    let live = apt("install service odd");
     vec![
         init(),
         step("import", Ours, move |m| m.base(&["import", &import, "--version", "1", "--clean"])),
@@ -72,10 +73,12 @@ pub fn whole(root: String, archive: Vec<u8>) -> Vec<Step> {
         step("clone", Ours, |m| m.profile(&["clone", "lab", "twin", "--name", "the other"])),
         step("default", Ours, |m| m.profile(&["default", "twin"])),
         step("another default", Ours, |m| m.profile(&["default", "lab"])),
+        step("apt in what goes on", Live, move |m| m.enter(&live)),
+        step("leave it", Ours, |m| m.leave()),
         step("delete", Ours, |m| m.profile(&["delete", "twin", "--yes"])),
         step("undelete", Ours, |m| m.undo_of("twin", &[])),
         step("journal rebuild", Ours, |m| m.profile(&["journal", "rebuild"])),
-        step("enter", Writing, |m| m.enter()),
+        step("enter", Writing, |m| m.enter("true")),
         step("undo of what runs", Ours, |m| m.undo(&[])),
         step("cancel", Ours, |m| m.undo(&["--cancel"])),
         step("undo of what runs, again", Ours, |m| m.undo(&[])),
@@ -95,7 +98,7 @@ pub fn tiny(root: String, cheated: bool) -> Vec<Step> {
         step("import", Ours, move |m| m.base(&["import", &root, "--version", "1", "--clean"])),
         step("create", Ours, |m| m.profile(&["create", "lab"])),
         step("set", Ours, |m| m.profile(&["set", "lab", "--args", "quiet"])),
-        step("enter", Writing, |m| m.enter()),
+        step("enter", Writing, |m| m.enter("true")),
         step(UNDO, Ours, move |m| if cheated { m.undo_without_fsync() } else { m.undo(&[]) }),
         step("leave", Ours, |m| m.leave()),
     ]
