@@ -94,7 +94,7 @@ impl Machine {
     /// `lab` is in use from here on: the line has ended well, and the run has not. What it wrote is as
     /// durable as it made it itself (the end of a run syncs what it wrote).
     pub fn enter(&mut self, line: &str) -> Done {
-        let line = format!("({line}) > /dev/null 2>&1 && echo ready; exec sleep 600");
+        let line = format!("({line}) > /dev/null 2>&1 && echo ready && exec sleep 600");
         let mut command = Command::new(rig::program("flipper-profile"));
         command.args(["--pool", &self.device(), "run", "lab", "sh", "-c", &line]);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("start");

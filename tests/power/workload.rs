@@ -53,7 +53,7 @@ pub fn whole(root: String, archive: Vec<u8>) -> Vec<Step> {
     let (install, upgrade) =
         (apt("install plain=1 conf=1 service"), apt("install plain=2 conf=2 alternative"));
     let (remove, broken) = (apt("remove service"), apt("install bad-post"));
-    let live = apt("install service odd");
+    let live = apt("install special odd");
     vec![
         init(),
         step("import", Ours, move |m| m.base(&["import", &import, "--version", "1", "--clean"])),
