@@ -14,23 +14,27 @@ use nix::unistd::{ForkResult, fork, setsid};
 use crate::model::error::{At, Error, Exit, Result};
 use crate::model::id::StateRef;
 use crate::model::layout::{ProfileDir, RootDir};
+use crate::model::{EntryNumber, ProfileId};
 use crate::system::assemble::{self, Assembly};
 use crate::system::locks::Lock;
 use crate::system::{detached, guard, mountinfo, roots};
 
 use super::cli::Common;
-use super::report;
 use super::session::Session;
+use super::{pruned, report};
 
 pub fn run(common: &Common, state: &str, dir: &Path, read_only: bool) -> Result<Exit> {
     let state: StateRef = state.parse()?;
     let at = fs::canonicalize(dir).at("look at", dir)?;
-    let session = Session::to_change(common)?;
+    let session = Session::mending_if_allowed(common)?;
+    if state.point.is_none() && !read_only {
+        session.pool.need_writable_format()?;
+    }
     let profile = session.need_profile(&state.profile)?;
     let inner = PathBuf::from("/run/flipper/mount");
     fs::create_dir_all(&inner).at("make", &inner)?;
     let lock = match state.point {
-        Some(number) => mount_point(&session, &profile, number, &inner)?,
+        Some(number) => mount_point(&session, &state.profile, number, &inner)?,
         None => mount_current(&session, &profile, &inner, read_only)?,
     };
     let tree = detached::take(&inner)?;
@@ -41,15 +45,11 @@ pub fn run(common: &Common, state: &str, dir: &Path, read_only: bool) -> Result<
     Ok(Exit::Done)
 }
 
-fn mount_point(
-    session: &Session,
-    profile: &ProfileDir,
-    number: crate::model::EntryNumber,
-    inner: &Path,
-) -> Result<Lock> {
+fn mount_point(session: &Session, id: &ProfileId, number: EntryNumber, inner: &Path) -> Result<Lock> {
+    let profile = session.need_profile(id)?;
     let point = profile.point(number);
     if !point.path().is_dir() {
-        return Err(Error::PointMissing { number });
+        return Err(pruned::name(session, id, Error::PointMissing { number }));
     }
     shared(&session.pool.layout, &point, inner)
 }

@@ -1,7 +1,7 @@
 //! What a cut left open: judged the same way by readers, who only say it, and by every command that
 //! changes something, which closes it first.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::model::error::{Error, Result};
 use crate::model::layout::{ProfileDir, RootDir};
@@ -9,10 +9,10 @@ use crate::model::{Entry, Kind, ProfileId, State};
 use crate::policy::outcome;
 use crate::policy::recover::{OpenFacts, Verdict, verdict};
 use crate::system::locks::{self, DpkgLocks, Lock};
-use crate::system::{base, btrfs, driver, files, guard, pool, profiles, roots, upper};
+use crate::system::{base, btrfs, driver, files, guard, mountinfo, pool, profiles, reserve, roots, upper};
 
 use super::session::Session;
-use super::{now, report, stage};
+use super::{cut, found, left, now, report};
 
 /// Closes what is over and removes what is left over. One profile that cannot be judged stops no other:
 /// the next thing somebody needs may be an undo elsewhere.
@@ -23,6 +23,10 @@ pub fn recover(session: &Session) -> Result<()> {
         let name = owner.as_ref().map_or("the pool", ProfileId::as_str);
         tell_and_go_on(name, close_what_is_over(session, owner.as_ref()));
     }
+    for id in session.profiles()? {
+        tell_and_go_on(id.as_str(), found::write_down(session, &id));
+    }
+    tell_and_go_on("the reserve", reserve::make(&session.pool.layout));
     if session.need_outside("removing what is left").is_err() {
         return Ok(()); // from inside a run other processes are not seen
     }
@@ -64,6 +68,9 @@ fn close_what_is_over(session: &Session, owner: Option<&ProfileId>) -> Result<()
             if let (Kind::Import | Kind::PruneBase, Some(version)) = (&entry.kind, &entry.base) {
                 base::forget_manifest(&session.pool.layout, version)?;
             }
+            if state == State::Completed {
+                left::drop_cancelled(session, &entry)?;
+            }
             close(session, &entry, state, outcome)?;
         }
     }
@@ -82,6 +89,7 @@ fn close(session: &Session, judged: &Entry, state: State, outcome: String) -> Re
     tracing::info!("entry {} closed: {outcome}", entry.number);
     entry.point &= point_exists(session, &entry);
     (entry.state, entry.outcome, entry.ended) = (state, Some(outcome), Some(now()));
+    cut::note(&session.pool.layout, &mut entry);
     locked.close(&entry)?;
     drop(locked);
     session.index(&entry);
@@ -93,19 +101,31 @@ fn point_exists(session: &Session, entry: &Entry) -> bool {
     dir.is_some_and(|dir| dir.point(entry.number).path().is_dir())
 }
 
-/// While a package run of the root we are in is closed, nobody can begin one: dpkg's locks are ours, or
+/// While a package run of a root in use is closed, nobody can begin one there: dpkg's locks are ours, or
 /// those of the program that called us. None: somebody was faster.
 fn keep_others_out(session: &Session, entry: &Entry) -> Result<Option<Option<DpkgLocks>>> {
-    let here = Path::new("/");
-    let concerned = entry.kind == Kind::Packages && is_our_root(session, entry)?;
-    if !concerned || driver::ancestor_holds_frontend(here)? {
+    let Some(merged) = merged_root(session, entry)? else { return Ok(Some(None)) };
+    if driver::ancestor_holds_frontend(&merged)? {
         return Ok(Some(None));
     }
-    match locks::dpkg(here) {
+    match locks::dpkg(&merged) {
         Ok(held) => Ok(Some(Some(held))),
         Err(Error::AptRunning { .. }) => Ok(None),
         Err(other) => Err(other),
     }
+}
+
+/// Where a package run works, as this process sees it: `/`, or the root of a run that is seen from
+/// outside. dpkg's locks are seen only through it.
+fn merged_root(session: &Session, entry: &Entry) -> Result<Option<PathBuf>> {
+    let (Kind::Packages, Some(id), Some(number)) = (&entry.kind, &entry.profile, entry.root) else {
+        return Ok(None);
+    };
+    if is_our_root(session, entry)? {
+        return Ok(Some(PathBuf::from("/")));
+    }
+    let upper = session.pool.layout.profile(id).root(number).upper();
+    Ok(mountinfo::find_overlay(&session.pool.tail(&upper))?.map(|seen| seen.path()))
 }
 
 /// The state a person should be told: what recover would make of an open entry.
@@ -123,6 +143,12 @@ pub fn state_of(session: &Session, entry: &Entry) -> Result<(State, Option<Strin
 pub fn settle(session: &Session, entries: &mut [Entry]) -> Result<()> {
     for entry in entries.iter_mut().filter(|e| e.is_open()) {
         (entry.state, entry.outcome) = state_of(session, entry)?;
+        cut::note(&session.pool.layout, entry);
+    }
+    let done = entries.iter().filter(|e| e.state == State::Completed);
+    let dropped: Vec<_> = done.filter_map(|e| e.cancels).collect();
+    for entry in entries.iter_mut().filter(|e| dropped.contains(&e.number)) {
+        entry.state = State::Cancelled;
     }
     Ok(())
 }
@@ -166,7 +192,10 @@ fn judge(session: &Session, entry: &Entry, locked: bool) -> Result<Verdict> {
         driver_holds_lock: inside
             && entry.driver.as_ref().is_some_and(driver::is_alive)
             && locks::frontend_holder("/".as_ref())? == entry.driver.as_ref().map(|d| d.pid),
-        no_other_run: inside && nobody_else_at_work(entry)?,
+        no_other_run: match merged_root(session, entry)? {
+            Some(merged) => nobody_else_at_work(entry, &merged)?,
+            None => false,
+        },
     }))
 }
 
@@ -186,14 +215,14 @@ fn subject_exists(session: &Session, entry: &Entry, dir: Option<&ProfileDir>) ->
     }
 }
 
-/// No other package run of the root we are in can be alive: an ancestor of ours holds dpkg's lock, or
-/// nobody holds any and the driver is gone too (dpkg runs its first hook before it takes its locks).
-fn nobody_else_at_work(entry: &Entry) -> Result<bool> {
-    if driver::ancestor_holds_frontend("/".as_ref())? {
+/// No other package run of this merged root can be alive: an ancestor of ours holds dpkg's lock, or nobody
+/// holds any and the driver is gone too (dpkg runs its first hook before it takes its locks).
+fn nobody_else_at_work(entry: &Entry, merged: &Path) -> Result<bool> {
+    if driver::ancestor_holds_frontend(merged)? {
         return Ok(true);
     }
     let driver_gone = entry.driver.as_ref().is_some_and(driver::is_gone);
-    Ok(driver_gone && locks::dpkg_at_work("/".as_ref())?.is_none())
+    Ok(driver_gone && locks::dpkg_at_work(merged)?.is_none())
 }
 
 /// The lock a living author holds: the profile's, or that of the bases. None: somebody has it.
@@ -225,7 +254,7 @@ fn retire_left_roots(session: &Session, id: &ProfileId) -> Result<()> {
     for number in roots::numbers(&dir.roots())? {
         let being_made = open.iter().any(|entry| entry.number == number);
         if number != current && !being_made && files::names(dir.root(number).path()).is_ok() {
-            stage::retire(session, &dir, number)?;
+            left::retire(session, &dir, number)?;
         }
     }
     take_lent_back(session, &dir.root(current))

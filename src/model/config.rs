@@ -16,7 +16,7 @@ pub struct KeyValues {
 
 impl KeyValues {
     pub fn parse(text: &str) -> KeyValues {
-        KeyValues { lines: text.lines().map(str::to_owned).collect() }
+        KeyValues { lines: text.split_terminator('\n').map(str::to_owned).collect() }
     }
 
     pub fn get(&self, key: &str) -> Option<&str> {
@@ -24,6 +24,12 @@ impl KeyValues {
             let (k, v) = line.split_once('=')?;
             (k.trim() == key).then_some(v.trim())
         })
+    }
+
+    /// The keys of all lines that are settings, in the order they stand in.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        let settings = self.lines.iter().filter(|line| !line.trim_start().starts_with('#'));
+        settings.filter_map(|line| Some(line.split_once('=')?.0.trim()))
     }
 
     pub fn set(&mut self, key: &str, value: &str) {
@@ -40,7 +46,11 @@ impl KeyValues {
     }
 }
 
-/// `@journal/format`: what wrote this pool, and who may still read and write it.
+/// `@journal/format`: what wrote this pool, and who may still read and write it. A later format is a
+/// minor step as long as `oldest_writer` stays: only additions, which older programs keep and show. It
+/// is a major step for programs older than `oldest_writer`: they read it, and undo from btrfs alone.
+/// `oldest_reader` rises only when what lies below `@profiles` means something else; then they leave the
+/// pool alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Format {
     pub format: u32,
@@ -55,17 +65,11 @@ pub struct Format {
 impl Format {
     pub fn parse(text: &str) -> Result<Format, Error> {
         let keys = KeyValues::parse(text);
-        let number = |key: &str| {
-            keys.get(key).and_then(|v| v.parse::<u64>().ok()).ok_or_else(|| Error::Damaged {
-                what: "@journal/format".into(),
-                why: format!("it has no line {key}=NUMBER"),
-            })
-        };
         Ok(Format {
-            format: number("format")? as u32,
-            oldest_reader: number("oldest_reader")? as u32,
-            oldest_writer: number("oldest_writer")? as u32,
-            inode_floor: number("inode_floor")?,
+            format: number(&keys, "format")?,
+            oldest_reader: number(&keys, "oldest_reader")?,
+            oldest_writer: number(&keys, "oldest_writer")?,
+            inode_floor: number(&keys, "inode_floor")?,
         })
     }
 
@@ -85,6 +89,13 @@ impl Format {
     }
 }
 
+fn number<N: std::str::FromStr>(keys: &KeyValues, key: &str) -> Result<N, Error> {
+    keys.get(key).and_then(|text| text.parse().ok()).ok_or_else(|| Error::Damaged {
+        what: "@journal/format".into(),
+        why: format!("it has no line {key}=NUMBER"),
+    })
+}
+
 /// What a fresh pool says in `@journal/pool.conf`.
 pub const POOL_CONF: &str = "\
 # Settings of this pool. key=value, one a line.
@@ -92,6 +103,26 @@ pub const POOL_CONF: &str = "\
 default=
 # How the machine boots: none, script, extlinux, bls or grub.
 boot_method=none
+# Which points `flipper-profile prune` keeps: those that ANY of these rules wants, and always the
+# pinned ones, the first of a profile, and what undo, redo and the running system need. 0: no such rule.
+# keep_last: the newest points of each profile.
+keep_last=10
+# keep_days: every point no older than this, counted back from the newest entry of its profile.
+keep_days=7
+# keep_hourly ... keep_monthly: the newest point of as many hours, days, weeks and months (UTC).
+keep_hourly=0
+keep_daily=14
+keep_weekly=8
+keep_monthly=6
+# keep_base_changes: the points before the last changes of the base.
+keep_base_changes=3
+# keep_deleted_days: how long a deleted profile can be brought back.
+keep_deleted_days=30
+# keep_free: percent of the file system. While less is free, deleted profiles and then the oldest points
+# go that only the rules above keep, one at a time...
+keep_free=5
+# keep_least: ...but never the newest so many of each profile.
+keep_least=3
 ";
 
 /// The default profile of the pool, if one is set.
@@ -117,5 +148,8 @@ mod tests {
         let newer = Format::parse("format=9\noldest_reader=1\noldest_writer=9\ninode_floor=65536\n").unwrap();
         assert!(newer.may_read() && !newer.may_write());
         assert!(Format::parse("format=1\n").is_err());
+        // Never cut down to a number that says otherwise.
+        let huge = "format=1\noldest_reader=1\noldest_writer=4294967297\ninode_floor=65536\n";
+        assert!(Format::parse(huge).is_err());
     }
 }

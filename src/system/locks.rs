@@ -4,10 +4,9 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -74,11 +73,29 @@ impl Lock {
         }
     }
 
-    /// A shared lock to give to a child as its standard input: held while the child lives.
-    pub fn for_child(path: &Path) -> Result<Stdio> {
+    /// Does somebody hold this lock file at the moment? Makes none, and is not in anybody's way for longer
+    /// than it takes to ask.
+    pub fn is_held(path: &Path) -> Result<bool> {
+        let file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            other => other.at("open", path)?,
+        };
+        match FileExt::try_lock_shared(&file) {
+            Ok(()) => Ok(false),
+            Err(error) if is_contended(&error) => Ok(true),
+            Err(error) => Err(error).at("lock", path),
+        }
+    }
+
+    /// A shared lock for a child: held while any process has its descriptor.
+    pub fn for_child(path: &Path) -> Result<Lock> {
         let file = open_lock_file(path)?;
         FileExt::lock_shared(&file).at("lock", path)?;
-        Ok(Stdio::from(file))
+        Ok(Lock { file })
+    }
+
+    pub fn descriptor(&self) -> RawFd {
+        self.file.as_raw_fd()
     }
 
     /// Waits until no such child is left, but not for long.

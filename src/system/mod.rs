@@ -2,13 +2,17 @@
 
 pub mod archives;
 pub mod assemble;
+pub mod background;
 pub mod base;
 pub mod btrfs;
+pub mod changed;
+pub mod deb;
 pub mod detached;
 pub mod device;
 pub mod driver;
 pub mod files;
 pub mod guard;
+pub mod health;
 #[cfg(feature = "index")]
 pub mod index;
 pub mod journal;
@@ -19,7 +23,13 @@ pub mod pool;
 pub mod profiles;
 pub mod programs;
 pub mod putback;
+pub mod reserve;
 pub mod roots;
 pub mod sandbox;
+pub mod space;
+mod space_cache;
 pub mod template;
+pub mod tree_search;
+pub mod unprotected;
 pub mod upper;
+pub mod usage;

@@ -74,8 +74,8 @@ fn a_foreign_chroot_costs_nothing() {
     assert!(calls.iter().any(|c| c.contains("dpkg-deb")), "nothing was installed");
     assert_eq!(hooks(&calls), 0);
     let own = started(&lab, "apt-get -qq install foreign; dpkg -P foreign");
-    // pre, packages, archives, post of apt; pre and post of dpkg; none for the dpkg processes of apt.
-    assert_eq!(hooks(&own), 6, "{own:#?}");
+    // pre, packages, post of apt; pre and post of dpkg; none for the dpkg processes of apt.
+    assert_eq!(hooks(&own), 5, "{own:#?}");
 }
 
 /// The conffiles outlive the package.

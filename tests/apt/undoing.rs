@@ -92,9 +92,12 @@ fn from_inside_and_cancelled() {
     lab.run(script)
         .exits(2)
         .says("nothing waits for a boot in profile cancel")
-        .says("is cancelled: cancel stays as it is");
+        .says("): cancel stays as it is");
     assert!(lab.tree().has("usr/share/plain/a"));
-    assert_eq!(lab.entries()[0]["state"], "cancelled");
+    assert_eq!(
+        (&lab.entries()[0]["kind"], &lab.entries()[1]["state"]),
+        (&"cancel".into(), &"cancelled".into())
+    );
     // --redo of a waiting undo is --cancel; twice undone from inside goes further back.
     lab.run("flipper-undo --yes; flipper-undo --redo --yes").ok();
     assert!(lab.tree().has("usr/share/plain/a"));
@@ -189,6 +192,32 @@ fn a_profile_that_lost_a_library() {
     lab.run("rm -r /var/lib/dpkg /usr/bin/dpkg").ok();
     lab.undo(&[]).ok();
     lab.tree().must_be(&before);
+}
+
+/// The hook is started again and again while dpkg replaces the libraries of the root.
+#[test]
+fn the_hooks_need_no_library() {
+    let lab = Pool::trixie().lab("static");
+    lab.run("rm /usr/lib/*-linux-gnu/libsqlite3.so.0 /usr/lib/*-linux-gnu/libbtrfsutil.so.1").ok();
+    let before = lab.tree();
+    lab.run("apt-get -qq install plain").ok().silent();
+    assert_eq!(lab.newest()["state"], "completed");
+    lab.undo(&[]).ok();
+    lab.tree().must_be(&before);
+}
+
+/// Nobody asks for it: when the run is over, its entry is in SQLite.
+#[test]
+fn every_run_is_in_the_index() {
+    let lab = Pool::trixie().lab("indexed");
+    // Process 1 is the one that holds the run together.
+    let all_done =
+        "while grep -lxE 'flipper-(hook|profile)' /proc/[0-9]*/comm | grep -qv /1/; do sleep 0.1; done";
+    lab.run(&format!("apt-get -qq install plain; {all_done}")).ok();
+    let refreshed = lab.pool.call("flipper-profile", &["journal", "refresh", "--json"]).ok();
+    assert_eq!(serde_json::from_str::<Value>(&refreshed.out).expect("JSON")["added"], 0);
+    drop(lab.run("apt-get -qq purge plain; kill -9 -1")); // the index may lack this one
+    assert!(lab.log().contains("1 purged: plain"), "{}", lab.log());
 }
 
 #[test]

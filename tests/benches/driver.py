@@ -140,8 +140,9 @@ class Driver:
         self.dpkg()
         # dpkg runs at least twice in a commit: to unpack, and to configure.
         times["dpkg's own, four"] = before + after + self.hook("pre-invoke", "/") + self.hook("post-invoke", "/")
-        wait_for_archives()
+        wait_for_children()
         times["post"] = self.hook("DPkg::Post-Invoke", "/tmp")
+        wait_for_children()
         return times
 
     def shells(self):
@@ -218,14 +219,16 @@ def configuration():
     return [*lines, "CommandLine::AsString=apt-get%20upgrade"]
 
 
-def wait_for_archives():
-    """The look-up beside dpkg has ended, as it has in a real run when dpkg is done."""
+def wait_for_children():
+    """What the hooks leave beside dpkg and beside apt has ended, as it has in a real run when the next
+    hook comes."""
     def runs(pid):
         try:
-            return pathlib.Path(f"/proc/{pid}/comm").read_text() == "flipper-hook\n"
+            return pathlib.Path(f"/proc/{pid}/comm").read_text() in ("flipper-hook\n", "flipper-profile\n")
         except OSError:
             return False
-    while any(runs(pid) for pid in os.listdir("/proc") if pid.isdigit()):
+    # Process 1 is the one that holds this run together.
+    while any(runs(pid) for pid in os.listdir("/proc") if pid.isdigit() and pid != "1"):
         time.sleep(0.002)
 
 

@@ -1,9 +1,7 @@
 //! When apt has said what it will do: the plan goes beside the open entry, and the archives the new
-//! versions come from are looked up by a process of their own, beside dpkg.
+//! versions come from are looked up by a child, beside dpkg.
 
-use std::ffi::OsStr;
 use std::io::Read;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::dpkg::hook_stream::{self, HookStream};
@@ -13,11 +11,9 @@ use crate::model::entry::{Action, Planned};
 use crate::model::error::{At, Error, Result};
 use crate::model::{Entry, EntryNumber};
 use crate::policy::outcome;
-use crate::system::index::Index;
-use crate::system::journal::{Archives, Journal, PlanFile};
+use crate::system::journal::{Archives, PlanFile};
 use crate::system::locks::Lock;
-use crate::system::pool::{self, Pool};
-use crate::system::{archives, programs};
+use crate::system::{archives, background, programs};
 
 use super::session::Hook;
 
@@ -49,19 +45,28 @@ impl Stream {
         !self.planned.is_empty() && self.planned.iter().all(removes)
     }
 
+    pub fn command_line(&self) -> Option<String> {
+        self.parsed
+            .as_ref()
+            .ok()
+            .and_then(|parsed| parsed.command_line.clone())
+            .filter(|line| !line.is_empty())
+    }
+
     pub fn removes_us(&self) -> bool {
         self.planned.iter().any(|p| p.package == "flipper-profiles" && p.action == Action::Remove)
     }
 }
 
-pub fn run(hook: &Hook, stream: &Stream) -> Result<()> {
-    let Some(entry) = hook.open_entry()? else { return Ok(()) };
+/// False: this run has no point. The first hook was killed before its entry, or between entry and point.
+pub fn run(hook: &Hook, stream: &Stream) -> Result<bool> {
+    let Some(entry) = hook.open_entry()? else { return Ok(false) };
     let parsed = stream
         .parsed
         .as_ref()
         .map_err(|why| Error::Damaged { what: "what apt said to its hooks".into(), why: why.clone() })?;
     let plan = PlanFile {
-        command_line: parsed.command_line.clone().filter(|line| !line.is_empty()),
+        command_line: stream.command_line(),
         comment: parsed.comment.clone().filter(|text| !text.is_empty()),
         planned: together(&entry, &stream.planned),
     };
@@ -71,9 +76,9 @@ pub fn run(hook: &Hook, stream: &Stream) -> Result<()> {
         programs::keep(&hook.pool.layout, &hook.root(), &base)?;
     }
     if plan.planned.iter().any(|planned| planned.new.is_some()) {
-        look_up_beside_dpkg(entry.number)?;
+        look_up_beside_dpkg(hook, entry.number, &plan.planned)?;
     }
-    Ok(())
+    Ok(hook.pool.layout.profile(&hook.booted.profile).point(entry.number).path().is_dir())
 }
 
 /// A later commit of the same transaction adds to the plan of the earlier ones.
@@ -89,7 +94,7 @@ fn together(entry: &Entry, planned: &[Planned]) -> Vec<Planned> {
     all
 }
 
-/// Held by the process that looks archives up, as its standard input.
+/// Held by the child that looks archives up.
 const LOOKING_UP: &str = "/run/flipper/looking-up";
 
 /// A run ends everything in it, a look-up that is not done yet too: then post waits, but not for long.
@@ -101,52 +106,30 @@ pub fn wait_for_look_up(booted: &Booted) -> Result<()> {
     }
 }
 
-/// Starts `flipper-hook archives N` and lets go of it. What it must leave behind it leaves itself
-/// ([`leave_apt`]): done here, between fork and exec, apt would wait for a process of lowest priority.
-fn look_up_beside_dpkg(number: EntryNumber) -> Result<()> {
-    let program = std::env::current_exe().at("look at", "/proc/self/exe")?;
-    let mut command = Command::new(&program);
-    command.arg("archives").arg(number.to_string()).env_clear();
-    command.stdin(Lock::for_child(LOOKING_UP.as_ref())?).stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().at("run", &program).map(drop)
+fn look_up_beside_dpkg(hook: &Hook, number: EntryNumber, planned: &[Planned]) -> Result<()> {
+    let held = Lock::for_child(LOOKING_UP.as_ref())?;
+    background::start(Some(&held), || look_up(hook, number, planned))
 }
 
-/// Its own session, none of apt's descriptors (a hook's child that keeps apt's output open makes apt
-/// wait for it), lowest priority. The first thing the process does: nothing of ours is open yet.
-fn leave_apt() {
-    unsafe {
-        nix::libc::setsid();
-        nix::libc::setpriority(nix::libc::PRIO_PROCESS, 0, 19);
-        for fd in 3..64 {
-            nix::libc::close(fd);
-        }
-    }
-}
-
-/// The process beside dpkg: tidies the index, looks the versions up and leaves them for post; when post was faster, adds
-/// them to the closed entry.
-pub fn archives(number: &OsStr) -> Result<()> {
-    leave_apt();
-    let number: EntryNumber = number.to_string_lossy().parse()?;
-    let Some(booted) = pool::booted()? else { return Ok(()) };
-    let pool = Pool::of_booted(&booted)?;
-    let _ = Index::checkpoint(&pool.layout); // first: dpkg is at work for longer than this takes
-    let journal = Journal::new(&pool.layout);
-    let profile = Some(&booted.profile);
-    let Some(entry) = journal.entry(profile, number)? else { return Ok(()) };
-    let found = archives::look_up("/".as_ref(), &entry.planned, |text, planned| {
+/// Looks the new versions up and leaves them for post; when post was faster, adds them to the closed
+/// entry.
+fn look_up(hook: &Hook, number: EntryNumber, planned: &[Planned]) -> Result<()> {
+    let found = archives::look_up("/".as_ref(), planned, |text, planned| {
         let wanted: Vec<_> = planned
             .iter()
             .map(|p| (p.package.as_str(), p.architecture.as_str(), p.new.as_deref().unwrap_or_default()))
             .collect();
         package_list::find(text, &wanted)
     })?;
-    let locked = journal.lock()?;
-    match journal.entry(profile, number)? {
-        Some(entry) if entry.is_open() => journal.note_archives(profile, number, &found),
+    let profile = Some(&hook.booted.profile);
+    let locked = hook.journal.lock()?;
+    match hook.journal.entry(profile, number)? {
+        Some(entry) if entry.is_open() => hook.journal.note_archives(profile, number, &found),
         Some(mut entry) => {
             apply(&mut entry, &found);
-            locked.close(&entry)
+            locked.close(&entry)?;
+            drop(locked);
+            super::refresh_index()
         }
         None => Ok(()),
     }

@@ -14,6 +14,8 @@ pub struct LogRow<'a> {
     pub in_line: bool,
     /// Its point exists.
     pub point: bool,
+    /// The entry that pruned it.
+    pub pruned: Option<EntryNumber>,
     /// e.g. `waits for the next start`
     pub note: Option<String>,
 }
@@ -117,6 +119,10 @@ fn what(entry: &Entry) -> String {
         Kind::Packages => packages(entry),
         Kind::Undo => format!("undo: back to before {target}"),
         Kind::Redo => format!("redo: again as before {target}"),
+        Kind::Cancel => {
+            let dropped = entry.cancels.map_or("?".to_owned(), |dropped| dropped.to_string());
+            format!("cancel: entry {dropped} dropped before its boot")
+        }
         Kind::Restore if entry.target.is_some() => format!("some paths put back as before {target}"),
         Kind::Restore => "some paths put back".to_owned(),
         Kind::Create => "profile created".to_owned(),
@@ -128,6 +134,8 @@ fn what(entry: &Entry) -> String {
         Kind::Import => "base imported".to_owned(),
         Kind::Default => "default profile chosen".to_owned(),
         Kind::PruneBase => "base removed".to_owned(),
+        Kind::Save => "saved by hand".to_owned(),
+        Kind::Prune => "points let go".to_owned(),
         Kind::Other(name) => format!("{name} (made by a newer program)"),
     }
 }
@@ -155,7 +163,7 @@ fn more(row: &LogRow<'_>, mark: char) -> Vec<String> {
     parts.extend(row.note.clone());
     match (entry.state, &entry.outcome) {
         (State::Completed, _) => {}
-        (state, Some(outcome)) => parts.push(format!("{}: {outcome}", state.name())),
+        (state, Some(outcome)) => parts.push(format!("{}{}: {outcome}", state.name(), how_far(entry))),
         (state, None) => parts.push(state.name().to_owned()),
     }
     let can_be_undone = changes(entry) || matches!(entry.kind, Kind::Undo | Kind::Redo);
@@ -165,11 +173,19 @@ fn more(row: &LogRow<'_>, mark: char) -> Vec<String> {
     }
     if entry.kind.is_change() && !entry.point && !row.point {
         parts.push("unprotected: it has no point".to_owned());
+    } else if let (Some(by), false) = (row.pruned, row.point) {
+        parts.push(format!("point pruned (entry {by})"));
     } else if entry.point && !row.point && entry.state != State::Cancelled {
         parts.push("its point is not kept any more".to_owned());
     }
     parts.extend(entry.comment.as_ref().map(|comment| format!("\"{comment}\"")));
     parts
+}
+
+/// " at 14 of 61 packages"
+fn how_far(entry: &Entry) -> String {
+    let cut = entry.cut.as_ref().filter(|cut| cut.planned > 0);
+    cut.map_or(String::new(), |cut| format!(" at {} of {} packages", cut.reached, cut.planned))
 }
 
 /// SGR codes of an entry's two lines.
