@@ -156,8 +156,10 @@ pub fn settle(session: &Session, entries: &mut [Entry]) -> Result<()> {
 /// dpkg wrote nothing into this root since the point was taken.
 pub fn dpkg_never_wrote(root: &RootDir, point: &RootDir) -> Result<bool> {
     const STATUS: &str = "var/lib/dpkg/status";
-    let updates = files::names(&root.upper().join("var/lib/dpkg/updates"))?;
-    Ok(outcome::never_wrote(upper::inode(point, STATUS), upper::inode(root, STATUS), updates.is_empty()))
+    const STATUS_ASIDE: &str = "var/lib/dpkg/status-new";
+    let nothing_begun = files::names(&root.upper().join("var/lib/dpkg/updates"))?.is_empty()
+        && upper::inode(point, STATUS_ASIDE) == upper::inode(root, STATUS_ASIDE);
+    Ok(outcome::never_wrote(upper::inode(point, STATUS), upper::inode(root, STATUS), nothing_begun))
 }
 
 fn judge(session: &Session, entry: &Entry, locked: bool) -> Result<Verdict> {
