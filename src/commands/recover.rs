@@ -159,7 +159,10 @@ pub fn settle(session: &Session, entries: &mut [Entry]) -> Result<()> {
 /// dpkg wrote nothing into this root since the point was taken.
 pub fn dpkg_never_wrote(root: &RootDir, point: &RootDir) -> Result<bool> {
     const STATUS: &str = "var/lib/dpkg/status";
-    Ok(outcome::never_wrote(upper::inode(point, STATUS), upper::inode(root, STATUS), !has_notes(root)?))
+    const STATUS_ASIDE: &str = "var/lib/dpkg/status-new";
+    let nothing_begun =
+        !has_notes(root)? && upper::inode(point, STATUS_ASIDE) == upper::inode(root, STATUS_ASIDE);
+    Ok(outcome::never_wrote(upper::inode(point, STATUS), upper::inode(root, STATUS), nothing_begun))
 }
 
 /// `updates/0000`, `0001`...: what dpkg began. `tmp.i`, where it writes the next one, says nothing.

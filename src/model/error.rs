@@ -95,8 +95,9 @@ impl Error {
                     .into()
             }
             NotAPool { .. } => "prepare it with: flipper-profile init".into(),
-            DeviceHolds { .. } => {
-                "if nothing on it is needed any more: wipefs --all it yourself first".into()
+            DeviceHolds { path, .. } => {
+                let path = path.display();
+                format!("if nothing on it is needed any more: mkfs.btrfs --force {path}, and then this again")
             }
             NotConfirmed { .. } => "say yes on a terminal, or give --yes".into(),
             NoSuchProfile { .. } | NoProfileNamed => "list profiles with: flipper-profile list".into(),

@@ -238,7 +238,7 @@ impl LockedJournal {
             files::replace(&path, &bytes)?;
         } else {
             // A new name and its bytes become durable with one fsync (btrfs logs the directory entry
-            // of a new inode with it); until then the open file is still there and counts.
+            // of a new inode with it: tests/power/closing.rs); until then the open file is there and counts.
             let mut options = OpenOptions::new();
             let mut file =
                 options.write(true).create(true).truncate(true).mode(0o600).open(&path).at("write", &path)?;
