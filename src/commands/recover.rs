@@ -10,9 +10,7 @@ use crate::model::{Entry, Kind, ProfileId, State};
 use crate::policy::outcome;
 use crate::policy::recover::{OpenFacts, Verdict, verdict};
 use crate::system::locks::{self, DpkgLocks, Lock};
-use crate::system::{
-    base, btrfs, changed, driver, files, guard, mountinfo, pool, profiles, roots, upper,
-};
+use crate::system::{base, btrfs, changed, driver, files, guard, mountinfo, pool, profiles, roots, upper};
 
 use super::session::Session;
 use super::{cut, found, left, now, report};
