@@ -53,7 +53,11 @@
 //! - a run that was cut is closed from outside its root too, with both of dpkg's locks held through the
 //!   merged mount of the run that is still alive around it;
 //! - runs without a point are noted in the root (`system/unprotected.rs`): the pool may be what failed;
-//! - a deleted profile keeps its id until it is pruned, so that undo can bring it back.
+//! - a deleted profile keeps its id until it is pruned, so that undo can bring it back;
+//! - the reserve for a full disk holds metadata as well as data: on a split btrfs, 32 MiB of data alone
+//!   help nobody whose metadata is full (`system/reserve.rs`);
+//! - "share of space" is a floor of free space, measured by statfs after each deletion: what points hold
+//!   exclusively is not known without quota groups (`policy/retention/space.rs`).
 
 // flipper-rescue and flipper-hook are built without the index and use a part of these rooms only.
 #![cfg_attr(not(feature = "index"), allow(dead_code))]

@@ -10,7 +10,9 @@ use crate::model::{Entry, Kind, ProfileId, State};
 use crate::policy::outcome;
 use crate::policy::recover::{OpenFacts, Verdict, verdict};
 use crate::system::locks::{self, DpkgLocks, Lock};
-use crate::system::{base, btrfs, changed, driver, files, guard, mountinfo, pool, profiles, roots, upper};
+use crate::system::{
+    base, btrfs, changed, driver, files, guard, mountinfo, pool, profiles, reserve, roots, upper,
+};
 
 use super::session::Session;
 use super::{cut, found, left, now, report};
@@ -27,6 +29,7 @@ pub fn recover(session: &Session) -> Result<()> {
     for id in session.profiles()? {
         tell_and_go_on(id.as_str(), found::write_down(session, &id));
     }
+    tell_and_go_on("the reserve", reserve::make(&session.pool.layout));
     if session.need_outside("removing what is left").is_err() {
         return Ok(()); // from inside a run other processes are not seen
     }

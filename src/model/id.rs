@@ -77,8 +77,10 @@ pub struct EntryNumber(u64);
 
 impl EntryNumber {
     pub const FIRST: EntryNumber = EntryNumber(1);
-    /// The greatest there can be (SQLite counts to it); no entry comes to have it.
-    pub const LAST: EntryNumber = EntryNumber(i64::MAX as u64);
+    /// No entry has it: above every one there is.
+    pub const LAST: EntryNumber = EntryNumber(u64::MAX);
+    /// The highest an entry can have.
+    const HIGHEST: EntryNumber = EntryNumber(i64::MAX as u64);
 
     pub fn get(self) -> u64 {
         self.0

@@ -5,6 +5,7 @@ use crate::model::error::{At, Result};
 use crate::model::{Entry, Kind, State};
 use crate::policy::recover::{Verdict, unfinished};
 use crate::system::journal::LockedJournal;
+use crate::system::reserve::{For, with_room};
 use crate::system::{btrfs, driver, files, pool, roots, unprotected};
 
 use super::session::Hook;
@@ -49,7 +50,8 @@ pub fn run(hook: &Hook) -> Result<()> {
 fn take_point(hook: &Hook, entry: &Entry) -> Result<()> {
     hook.journal.sync(entry)?;
     let profile = hook.pool.layout.profile(&hook.booted.profile);
-    btrfs::point(hook.root().path(), profile.point(entry.number).path())
+    let (root, point) = (hook.root(), profile.point(entry.number));
+    with_room(&hook.pool.layout, For::PackageRun, || btrfs::point(root.path(), point.path()))
 }
 
 /// A program that set apt up twice runs this hook twice a commit; and a program of many commits goes
