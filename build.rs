@@ -5,9 +5,10 @@ use std::path::Path;
 
 use clap::CommandFactory;
 
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 #[path = "src/commands/cli.rs"]
 mod cli;
+#[path = "debian/manual_pages.rs"]
 mod man;
 
 fn main() -> std::io::Result<()> {
@@ -16,7 +17,7 @@ fn main() -> std::io::Result<()> {
     println!("cargo:rerun-if-changed=src/commands/cli");
     println!("cargo:rerun-if-changed=debian/changelog");
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-changed=man.rs");
+    println!("cargo:rerun-if-changed=debian/manual_pages.rs");
     let Some(dir) = std::env::var_os("FLIPPER_ASSETS_DIR") else { return Ok(()) };
     let dir = Path::new(&dir);
     std::fs::create_dir_all(dir)?;

@@ -34,8 +34,8 @@
 //!   they were named, and two pools may both have a profile `lab`;
 //! - whether an upper is in use is asked of the kernel too, by a mount that cannot succeed
 //!   (`system/guard.rs`): it knows of overlays that are in no mountinfo any more;
-//! - a package run counts as empty when the status file is the very inode it was and updates/ is
-//!   empty, whatever apt had planned: dpkg notes what it begins in updates/ before it runs the first
+//! - a package run counts as empty when the status file is the very inode it was, updates/ is empty
+//!   and a cut left no status-new, whatever apt had planned: dpkg notes what it begins in updates/ before it runs the first
 //!   script (seen with dpkg 1.21 and 1.22), and Debug::pkgDPkgPM plans much and does nothing;
 //! - what a plain dpkg was to do is read from its words: no apt says it, and a failed `dpkg -i` would
 //!   be called completed;
@@ -53,7 +53,11 @@
 //! - a run that was cut is closed from outside its root too, with both of dpkg's locks held through the
 //!   merged mount of the run that is still alive around it;
 //! - runs without a point are noted in the root (`system/unprotected.rs`): the pool may be what failed;
-//! - a deleted profile keeps its id until it is pruned, so that undo can bring it back.
+//! - a deleted profile keeps its id until it is pruned, so that undo can bring it back;
+//! - the reserve for a full disk holds metadata as well as data: on a split btrfs, 32 MiB of data alone
+//!   help nobody whose metadata is full (`system/reserve.rs`);
+//! - "share of space" is a floor of free space, measured by statfs after each deletion: what points hold
+//!   exclusively is not known without quota groups (`policy/retention/space.rs`).
 
 // flipper-rescue and flipper-hook are built without the index and use a part of these rooms only.
 #![cfg_attr(not(feature = "index"), allow(dead_code))]

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use clap::CommandFactory;
 use flipper_profiles::commands::cli::{BaseProgram, ProfileProgram, Rescue, Undo};
 
-#[path = "../man.rs"]
+#[path = "../debian/manual_pages.rs"]
 mod man;
 
 fn programs() -> Vec<clap::Command> {

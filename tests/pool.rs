@@ -12,6 +12,8 @@ mod bytes;
 mod damage;
 #[path = "pool/formats.rs"]
 mod formats;
+#[path = "pool/full_disk.rs"]
+mod full_disk;
 #[path = "pool/guards.rs"]
 mod guards;
 #[path = "pool/init.rs"]
@@ -22,6 +24,8 @@ mod journal;
 mod profiles;
 #[path = "pool/recover.rs"]
 mod recover;
+#[path = "pool/retention.rs"]
+mod retention;
 #[path = "pool/runs.rs"]
 mod runs;
 #[path = "pool/save.rs"]

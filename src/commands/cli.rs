@@ -274,16 +274,10 @@ flipper-profile log lab -n 5 --json")]
     },
     /// Show what lies on the disk for whom, and what pruning would free
     ///
-    /// Data on disk, compressed, by whole extents: btrfs frees an extent when nothing refers to any
-    /// part of it any more. UNIQUE is what goes when the thing goes, SHARED is held by something else
-    /// too. Everything on the file system is looked at, also what is none of ours. What several
-    /// points free together is more than the sum of what is unique to each: what only two of them
-    /// hold is unique to neither. Metadata (names, and files of up to 2 KiB, which lie among them) is
-    /// said for the pool as a whole and is in no other figure.
-    #[command(after_help = "\
-Examples:\n  flipper-profile space            the pool, each profile, each base\n  \
-flipper-profile space lab        each point of lab: what is freed when it goes, alone or with everything older\n  \
-flipper-profile space --json     in bytes")]
+    /// UNIQUE is freed when the thing goes, SHARED is held by something else too; what several points free
+    /// together is more than the sum. Data only, by whole extents: flipper-profiles(7), SPACE.
+    #[command(after_help = "Examples:\n  flipper-profile space        the pool, each profile, each base\n  \
+flipper-profile space lab    each point of lab, alone and with everything older")]
     Space {
         /// List the points of this profile
         id: Option<String>,
@@ -295,6 +289,50 @@ flipper-profile space --json     in bytes")]
     /// replaced is changed, not added. Times alone are no difference. The text of conffiles and other
     /// small files below /etc is shown, except of those not everybody may read: name such a file as PATH.
     Diff(Diff),
+    /// Let points go that no rule keeps any more
+    #[command(
+        long_about = "Let points go that no rule keeps any more, for good.\n\n\
+The rules stand in the pool's settings (@journal/pool.conf): the last N points of a profile, N days \
+counted back from its newest entry, the newest point of so many hours, days, weeks and months, and how much \
+of the file system must stay free. A point is kept while any of them wants it; each one's reasons are \
+shown.\n\n\
+Whatever the rules say, these stay: pinned points, the first of a profile, those of an open entry and of the \
+current, booted or staged root, those undo and redo return to next, the last good one, those before the last \
+changes of the base, and what is from the future by the profile's own clock. Entries stay too: the log says \
+that their point was pruned.\n\n\
+A profile in which packages are being installed, or that somebody runs or has mounted, is passed over (exit status \
+1). On a booted profile a timer does this once a day.",
+        after_help = "\
+Examples:\n  flipper-profile prune --dry-run      every point, and why it is kept or goes\n  \
+flipper-profile prune lab            only the points of lab\n  \
+flipper-profile pin lab@57           keep this one whatever the rules say"
+    )]
+    Prune {
+        /// Only this profile (default: all, and deleted profiles)
+        id: Option<String>,
+        /// Say what would go, and why the rest is kept, and stop
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Keep a point whatever the rules of retention say
+    #[command(after_help = "\
+Examples:\n  flipper-profile pin lab@57 --note \"before the move to the new mail server\"\n  \
+flipper-profile prune lab --dry-run      shows what is pinned")]
+    Pin {
+        /// ID@N: the state before entry N
+        #[arg(value_name = "ID@N")]
+        point: String,
+        /// Why it must stay
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        note: String,
+    },
+    /// Leave a pinned point to the rules again
+    #[command(after_help = "Examples:\n  flipper-profile unpin lab@57")]
+    Unpin {
+        /// ID@N: the state before entry N
+        #[arg(value_name = "ID@N")]
+        point: String,
+    },
     /// Look after the journal
     Journal {
         #[command(subcommand)]

@@ -8,7 +8,7 @@ use crate::system::{btrfs, files, profiles, roots};
 
 use super::cli::Common;
 use super::session::Session;
-use super::{create, report, stage};
+use super::{create, pruned, report, stage};
 
 pub fn run(common: &Common, from: &str, new: &str, name: Option<String>, note: String) -> Result<Exit> {
     let from: StateRef = from.parse()?;
@@ -21,7 +21,7 @@ pub fn run(common: &Common, from: &str, new: &str, name: Option<String>, note: S
         None => source.root(roots::current(&source)?),
     };
     if let (Some(number), false) = (from.point, state.path().is_dir()) {
-        return Err(Error::PointMissing { number });
+        return Err(pruned::name(&session, &from.profile, Error::PointMissing { number }));
     }
     // What runs in it may go on; a package run in its middle would be cloned half done.
     let _still = match from.point {

@@ -89,7 +89,16 @@ pub fn describe(
     let name = name.unwrap_or_else(|| id.to_string());
     super::set::need_one_line("name", &name)?;
     let (kind, created) = ("overlay".to_owned(), now());
-    let profile = Profile { name, note, kind, created, origin, last_used: None, more: Default::default() };
+    let profile = Profile {
+        name,
+        note,
+        kind,
+        created,
+        origin,
+        last_used: None,
+        pins: Vec::new(),
+        more: Default::default(),
+    };
     files::write_unpublished(&dir.description(), &to_json(&profile))
 }
 

@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::model::Layout;
 use crate::model::config::{FORMAT, Format, POOL_CONF};
 use crate::model::error::{At, Error, Exit, Result};
-use crate::system::{base, device, files, pool, template};
+use crate::system::{base, device, files, pool, reserve, template};
 
 use super::cli::{Common, Init};
 use super::report;
@@ -52,6 +52,7 @@ fn make_pool(layout: &Layout, floor: u64) -> Result<()> {
         }
     }
     let format = Format { format: FORMAT, oldest_reader: 1, oldest_writer: 1, inode_floor: floor };
+    reserve::make(layout)?;
     files::sync_file_system(layout.top())?;
     files::replace(&layout.format(), format.to_text().as_bytes()) // the visible moment
 }

@@ -5,6 +5,7 @@ use crate::model::entry::Change;
 use crate::model::error::{Error, Result};
 use crate::model::layout::ProfileDir;
 use crate::model::{Entry, EntryNumber, Kind, ProfileId, State};
+use crate::system::reserve::{For, with_room};
 use crate::system::{btrfs, files, guard, roots};
 
 use super::session::Session;
@@ -111,8 +112,10 @@ fn keep(
             None => format!("what was written into root {number}"),
         });
     })?;
-    files::sync_file_system(session.pool.layout.top())?;
-    btrfs::point(root.path(), dir.point(entry.number).path())?;
+    with_room(&session.pool.layout, For::Recovery, || {
+        files::sync_file_system(session.pool.layout.top())?;
+        btrfs::point(root.path(), dir.point(entry.number).path())
+    })?;
     let outcome = entry.outcome.clone();
     close(session, &mut entry, State::Completed, outcome)
 }

@@ -8,7 +8,7 @@ use crate::system::index::Index;
 use super::cli::Common;
 use super::report::log::{LogRow, Paper, page};
 use super::session::{ProfileFacts, Session};
-use super::{recover, report, undo_plan};
+use super::{pruned, recover, report, undo_plan};
 
 pub fn run(common: &Common, id: Option<&str>, number: usize) -> Result<Exit> {
     let session = Session::to_read(common)?;
@@ -25,11 +25,11 @@ pub fn run(common: &Common, id: Option<&str>, number: usize) -> Result<Exit> {
         report::json(&serde_json::to_value(&newest).unwrap_or_default());
         return Ok(Exit::Done);
     }
-    print(&facts, &newest);
+    print(&facts, &newest, &pruned::points(&session, &facts.id)?);
     Ok(Exit::Done)
 }
 
-fn print(facts: &ProfileFacts, newest: &[&Entry]) {
+fn print(facts: &ProfileFacts, newest: &[&Entry], pruned: &pruned::Pruned) {
     let history = History::new(&facts.entries);
     let waiting = undo_plan::waiting(facts);
     let rows: Vec<LogRow> = newest
@@ -38,6 +38,7 @@ fn print(facts: &ProfileFacts, newest: &[&Entry]) {
             entry,
             in_line: entry.number == facts.current || history.contains(facts.current, entry.number),
             point: facts.points.contains(&entry.number),
+            pruned: pruned.get(&entry.number).map(|by| by.number),
             note: (waiting == Some(entry.number)).then(|| "waits until the running root is left".to_owned()),
         })
         .collect();

@@ -28,6 +28,10 @@ mod init;
 mod left;
 mod list;
 mod mount;
+mod pin;
+mod prune;
+mod prune_plan;
+mod pruned;
 mod recover;
 mod rescue;
 mod restore;
@@ -99,6 +103,9 @@ fn profile_verb(verb: cli::ProfileVerb, common: &cli::Common) -> Result<Exit> {
         Delete { id } => delete::run(common, &id),
         Default { id } => default::run(common, id.as_deref()),
         Space { id } => space::run(common, id.as_deref()),
+        Prune { id, dry_run } => prune::run(common, id.as_deref(), dry_run),
+        Pin { point, note } => pin::pin(common, &point, note),
+        Unpin { point } => pin::unpin(common, &point),
         Run { throwaway, id, command } => run::run(common, &id, &command, throwaway),
         Mount { state, dir, read_only } => mount::run(common, &state, &dir, read_only),
         Diff(args) => diff::run(common, &args),

@@ -14,13 +14,14 @@ use nix::unistd::{ForkResult, fork, setsid};
 use crate::model::error::{At, Error, Exit, Result};
 use crate::model::id::StateRef;
 use crate::model::layout::{ProfileDir, RootDir};
+use crate::model::{EntryNumber, ProfileId};
 use crate::system::assemble::{self, Assembly};
 use crate::system::locks::Lock;
 use crate::system::{detached, guard, mountinfo, roots};
 
 use super::cli::Common;
-use super::report;
 use super::session::Session;
+use super::{pruned, report};
 
 pub fn run(common: &Common, state: &str, dir: &Path, read_only: bool) -> Result<Exit> {
     let state: StateRef = state.parse()?;
@@ -33,7 +34,7 @@ pub fn run(common: &Common, state: &str, dir: &Path, read_only: bool) -> Result<
     let inner = PathBuf::from("/run/flipper/mount");
     fs::create_dir_all(&inner).at("make", &inner)?;
     let lock = match state.point {
-        Some(number) => mount_point(&session, &profile, number, &inner)?,
+        Some(number) => mount_point(&session, &state.profile, number, &inner)?,
         None => mount_current(&session, &profile, &inner, read_only)?,
     };
     let tree = detached::take(&inner)?;
@@ -44,15 +45,11 @@ pub fn run(common: &Common, state: &str, dir: &Path, read_only: bool) -> Result<
     Ok(Exit::Done)
 }
 
-fn mount_point(
-    session: &Session,
-    profile: &ProfileDir,
-    number: crate::model::EntryNumber,
-    inner: &Path,
-) -> Result<Lock> {
+fn mount_point(session: &Session, id: &ProfileId, number: EntryNumber, inner: &Path) -> Result<Lock> {
+    let profile = session.need_profile(id)?;
     let point = profile.point(number);
     if !point.path().is_dir() {
-        return Err(Error::PointMissing { number });
+        return Err(pruned::name(session, id, Error::PointMissing { number }));
     }
     shared(&session.pool.layout, &point, inner)
 }

@@ -3,13 +3,16 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::model::difference::{PathChange, What};
 use crate::model::error::{Error, Result};
 use crate::model::layout::{ProfileDir, RootDir};
 use crate::model::{Entry, Kind, ProfileId, State};
 use crate::policy::outcome;
 use crate::policy::recover::{OpenFacts, Verdict, verdict};
 use crate::system::locks::{self, DpkgLocks, Lock};
-use crate::system::{base, btrfs, driver, files, guard, mountinfo, pool, profiles, roots, upper};
+use crate::system::{
+    base, btrfs, changed, driver, files, guard, mountinfo, pool, profiles, reserve, roots, upper,
+};
 
 use super::session::Session;
 use super::{cut, found, left, now, report};
@@ -26,6 +29,7 @@ pub fn recover(session: &Session) -> Result<()> {
     for id in session.profiles()? {
         tell_and_go_on(id.as_str(), found::write_down(session, &id));
     }
+    tell_and_go_on("the reserve", reserve::make(&session.pool.layout));
     if session.need_outside("removing what is left").is_err() {
         return Ok(()); // from inside a run other processes are not seen
     }
@@ -155,8 +159,44 @@ pub fn settle(session: &Session, entries: &mut [Entry]) -> Result<()> {
 /// dpkg wrote nothing into this root since the point was taken.
 pub fn dpkg_never_wrote(root: &RootDir, point: &RootDir) -> Result<bool> {
     const STATUS: &str = "var/lib/dpkg/status";
-    let updates = files::names(&root.upper().join("var/lib/dpkg/updates"))?;
-    Ok(outcome::never_wrote(upper::inode(point, STATUS), upper::inode(root, STATUS), updates.is_empty()))
+    const STATUS_ASIDE: &str = "var/lib/dpkg/status-new";
+    let nothing_begun =
+        !has_notes(root)? && upper::inode(point, STATUS_ASIDE) == upper::inode(root, STATUS_ASIDE);
+    Ok(outcome::never_wrote(upper::inode(point, STATUS), upper::inode(root, STATUS), nothing_begun))
+}
+
+/// `updates/0000`, `0001`...: what dpkg began. `tmp.i`, where it writes the next one, says nothing.
+fn has_notes(root: &RootDir) -> Result<bool> {
+    let names = files::names(&root.upper().join("var/lib/dpkg/updates"))?;
+    Ok(names.iter().any(|name| name.as_encoded_bytes().iter().all(u8::is_ascii_digit)))
+}
+
+/// What a dpkg that had nothing to do leaves different all the same, and what aptitude copies each time
+/// it looks; and a run lends a link.
+const REWRITTEN: [&str; 4] = [
+    "var/lib/dpkg/status-old",
+    "var/lib/dpkg/updates/tmp.i",
+    "var/lib/aptitude/pkgstates.old",
+    "etc/resolv.conf",
+];
+
+/// dpkg wrote its status anew, as a dpkg does that finds nothing to do (aptitude always calls one): is
+/// the root as it was, in all that an undo would bring back? Whatever a script may have done shows in
+/// the tree, so nothing of what dpkg says of itself is believed. Asked only while the status is the
+/// same, byte for byte: it brings the root to the disk.
+pub fn nothing_changed(root: &RootDir, point: &RootDir, base: &Path) -> Result<bool> {
+    let same = |inside: &str| upper::same_file((point, base), (root, base), Path::new(inside));
+    if !same("var/lib/dpkg/status") || has_notes(root)? {
+        return Ok(false);
+    }
+    let of = |state: &RootDir| changed::State::merged(state, base.to_path_buf());
+    let found = changed::between(&of(point), &of(root))?;
+    let of_no_account = |change: &PathChange| {
+        let named = REWRITTEN.iter().any(|path| change.path == Path::new(path));
+        let lent = change.what == What::Removed && roots::has_lent(point);
+        named && (change.path != Path::new("etc/resolv.conf") || lent)
+    };
+    Ok(found.changes.iter().all(of_no_account))
 }
 
 fn judge(session: &Session, entry: &Entry, locked: bool) -> Result<Verdict> {
@@ -170,7 +210,11 @@ fn judge(session: &Session, entry: &Entry, locked: bool) -> Result<Verdict> {
     };
     let point = dir.as_ref().map(|dir| dir.point(entry.number)).filter(|point| point.path().is_dir());
     let never_wrote = match (&root, &point) {
-        (Some(root), Some(point)) if root_exists => dpkg_never_wrote(root, point)?,
+        (Some(root), Some(point)) if root_exists && entry.kind == Kind::Packages => {
+            let base = roots::base_of(root).map(|version| layout.base(&version));
+            dpkg_never_wrote(root, point)?
+                || base.is_ok_and(|base| nothing_changed(root, point, &base).unwrap_or(false))
+        }
         _ => false,
     };
     let inside = is_our_root(session, entry)?;

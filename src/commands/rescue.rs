@@ -8,7 +8,7 @@ use crate::system::{roots, upper};
 
 use super::cli::{Common, Rescue, RescueVerb};
 use super::session::Session;
-use super::{bare, report, stage, undo_plan};
+use super::{bare, pruned, report, stage, undo_plan};
 
 pub fn run(args: &Rescue) -> Result<Exit> {
     match &args.verb {
@@ -73,7 +73,7 @@ fn stage(common: &Common, id: &str, entry: &str) -> Result<Exit> {
             undo_plan::preview(&session, &facts, undo_plan::plan(&facts, Ask::Point(number))?)?
         }
         Err(Error::NoSuchEntry { number }) => return Err(Error::NotInLine { number, profile: id }),
-        Err(other) => return Err(other),
+        Err(other) => return Err(pruned::name(&session, &id, other)),
     };
     bare::tell(&session);
     report::line(format_args!("{id}: {}", preview.sentence()));

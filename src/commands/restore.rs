@@ -12,7 +12,7 @@ use crate::system::putback::{Count, need_no_links_above, put_back};
 use crate::system::{btrfs, driver, files, guard, mountinfo, pool, roots};
 
 use super::session::{ProfileFacts, Session};
-use super::{now, report, stage, undo_plan};
+use super::{now, pruned, report, stage, undo_plan};
 
 pub fn run(
     session: &Session,
@@ -22,7 +22,8 @@ pub fn run(
     dry_run: bool,
 ) -> Result<Exit> {
     let paths: Vec<PathBuf> = paths.iter().map(|path| restorable(path)).collect::<Result<_>>()?;
-    let Plan::Stage { target, .. } = undo_plan::plan(facts, ask)? else {
+    let plan = undo_plan::plan(facts, ask).map_err(|error| pruned::name(session, &facts.id, error))?;
+    let Plan::Stage { target, .. } = plan else {
         return Err(Error::Usage("--path wants an entry number".into()));
     };
     for path in &paths {

@@ -41,6 +41,11 @@ pub fn run(common: &Common, id: &str) -> Result<Exit> {
         ("root", root_line(&facts)),
         ("points", facts.points.len().to_string()),
     ];
+    let pins = profile.pins.iter().map(|pin| match pin.note.as_str() {
+        "" => pin.point.to_string(),
+        note => format!("{} ({note})", pin.point),
+    });
+    rows.push(("pinned", pins.collect::<Vec<_>>().join(", ")));
     rows.extend(settings.into_iter().map(|(fact, text)| (fact.file_name(), text)));
     let rows: Vec<Vec<String>> =
         rows.into_iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| vec![k.to_owned(), v]).collect();

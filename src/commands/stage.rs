@@ -8,6 +8,7 @@ use crate::model::layout::{ProfileDir, RootDir, RootFact};
 use crate::model::{Entry, EntryNumber, Kind, State};
 use crate::policy::undo::Plan;
 use crate::system::locks::{self, DpkgLocks};
+use crate::system::reserve::{For, with_room};
 use crate::system::{btrfs, driver, files, guard, mountinfo, roots};
 
 use super::session::{ProfileFacts, Session};
@@ -109,10 +110,15 @@ fn stage(
         entry.point = true;
         entry.person = Some(driver::person("/".as_ref()));
     })?;
-    files::sync_file_system(layout.top())?;
-    btrfs::point(dir.root(leaves).path(), dir.point(entry.number).path())?;
-    make_root(session, dir, entry.number, &point, leaves)?;
-    roots::flip(dir, entry.number)?; // the visible moment
+    with_room(layout, For::Recovery, || {
+        files::sync_file_system(layout.top())?;
+        btrfs::point(dir.root(leaves).path(), dir.point(entry.number).path())
+    })?;
+    with_room(layout, For::Recovery, || {
+        btrfs::delete_if_there(dir.root(entry.number).path())?; // half made, when there was no room for it
+        make_root(session, dir, entry.number, &point, leaves)
+    })?;
+    with_room(layout, For::Recovery, || roots::flip(dir, entry.number))?; // the visible moment
     left::drop_cancelled(session, &entry)?;
     close(session, &mut entry, State::Completed, None)?;
     if !waits {
@@ -155,8 +161,10 @@ fn cancel(
         entry.cancels = Some(waiting);
         entry.person = Some(driver::person("/".as_ref()));
     })?;
-    files::sync_file_system(session.pool.layout.top())?;
-    roots::flip(&facts.dir, back_to)?; // the visible moment
+    with_room(&session.pool.layout, For::Recovery, || {
+        files::sync_file_system(session.pool.layout.top())?;
+        roots::flip(&facts.dir, back_to) // the visible moment
+    })?;
     drop(claimed);
     left::drop_cancelled(session, &entry)?;
     close(session, &mut entry, State::Completed, None)?;

@@ -9,7 +9,7 @@ use super::cli::Undo;
 use super::report::difference::Length;
 use super::session::{ProfileFacts, Session};
 use super::undo_plan::{self, Preview};
-use super::{bare, delete, report, restore, stage, undo_list};
+use super::{bare, delete, pruned, report, restore, stage, undo_list};
 
 pub fn run(args: &Undo) -> Result<Exit> {
     let ask = ask(args)?;
@@ -34,7 +34,8 @@ pub fn run(args: &Undo) -> Result<Exit> {
     if !args.path.is_empty() {
         return restore::run(&session, &facts, ask, &args.path, args.dry_run);
     }
-    let plan = undo_plan::plan(&facts, ask).map_err(|error| stage::name_worker(&session, &facts, error))?;
+    let plan = undo_plan::plan(&facts, ask)
+        .map_err(|error| pruned::name(&session, &facts.id, stage::name_worker(&session, &facts, error)))?;
     let preview = undo_plan::preview(&session, &facts, plan)?;
     bare::tell(&session);
     show(&session, &facts, &preview);

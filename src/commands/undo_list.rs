@@ -13,7 +13,7 @@ use super::cli::Common;
 use super::compared::{Compared, compare};
 use super::report::difference::Length;
 use super::session::{ProfileFacts, Session};
-use super::{report, undo_plan};
+use super::{pruned, report, undo_plan};
 
 /// What can be taken back, newest first: the changes in the line of descent, and the undos, redos,
 /// leftovers and saves whose state can be returned to by number.
@@ -23,21 +23,31 @@ pub fn list(common: &Common, profile: Option<&str>) -> Result<Exit> {
     let history = History::new(&facts.entries);
     let in_line = |entry: &Entry| changes(entry) && history.contains(facts.current, entry.number);
     let by_number = |entry: &Entry| entry.kind.is_destination();
-    let offered: Vec<&Entry> = facts
-        .entries
-        .iter()
-        .rev()
-        .filter(|e| facts.points.contains(&e.number) && (in_line(e) || by_number(e)))
-        .collect();
+    let pruned = pruned::points(&session, &facts.id)?;
+    let there = |entry: &Entry| facts.points.contains(&entry.number);
+    let known = |entry: &Entry| there(entry) || pruned.contains_key(&entry.number);
+    let offered: Vec<&Entry> =
+        facts.entries.iter().rev().filter(|e| known(e) && (in_line(e) || by_number(e))).collect();
     if common.json {
-        report::json(&serde_json::to_value(&offered).unwrap_or_default());
+        let value = |entry: &&Entry| {
+            let mut value = serde_json::to_value(entry).unwrap_or_default();
+            if let (Some(by), false) = (pruned.get(&entry.number), there(entry)) {
+                value["pruned"] = serde_json::json!(by.number);
+            }
+            value
+        };
+        report::json(&offered.iter().map(value).collect::<Vec<_>>().into());
         return Ok(Exit::Done);
     }
     if offered.is_empty() {
         return Err(Error::NothingToUndo { profile: facts.id });
     }
     for entry in offered {
-        let beside = if in_line(entry) { "" } else { "  (by number)" };
+        let beside = match (there(entry), in_line(entry)) {
+            (false, _) => "  (point pruned)",
+            (true, true) => "",
+            (true, false) => "  (by number)",
+        };
         report::line(format_args!("{}{beside}", entry_line(entry)));
     }
     Ok(Exit::Done)
@@ -66,7 +76,7 @@ pub fn show(common: &Common, profile: Option<&str>, number: EntryNumber, length:
         report::json(&value);
         return Ok(Exit::Done);
     }
-    entry_rows(&facts, entry);
+    entry_rows(&session, &facts, entry)?;
     match (compared, span) {
         (Some(compared), Some(span)) => files(compared, &span, entry, length),
         _ => report::line("the files it changed cannot be told: a state beside it is not kept"),
@@ -74,10 +84,9 @@ pub fn show(common: &Common, profile: Option<&str>, number: EntryNumber, length:
     Ok(Exit::Done)
 }
 
-fn entry_rows(facts: &ProfileFacts, entry: &Entry) {
+fn entry_rows(session: &Session, facts: &ProfileFacts, entry: &Entry) -> Result<()> {
     report::line(entry_line(entry));
     let person = entry.person.as_ref().map(|p| p.name.clone().unwrap_or_else(|| p.uid.to_string()));
-    let kept = facts.points.contains(&entry.number);
     let rows = [
         ("state", Some(entry.state.name().to_owned())),
         ("outcome", entry.outcome.clone()),
@@ -87,7 +96,7 @@ fn entry_rows(facts: &ProfileFacts, entry: &Entry) {
         ("started", Some(report::when(&entry.started))),
         ("ended", entry.ended.as_deref().map(report::when)),
         ("base", entry.base.as_ref().map(ToString::to_string)),
-        ("point", Some(if kept { "kept" } else { "none" }.to_owned())),
+        ("point", Some(point_word(session, facts, entry.number)?)),
     ];
     let rows: Vec<Vec<String>> =
         rows.into_iter().filter_map(|(key, value)| Some(vec![format!("  {key}"), value?])).collect();
@@ -96,6 +105,18 @@ fn entry_rows(facts: &ProfileFacts, entry: &Entry) {
     if entry.kind == Kind::Left {
         what_went_with_it(facts, entry);
     }
+    Ok(())
+}
+
+/// `kept`, `none`, or who pruned it.
+fn point_word(session: &Session, facts: &ProfileFacts, number: EntryNumber) -> Result<String> {
+    if facts.points.contains(&number) {
+        return Ok("kept".to_owned());
+    }
+    let by = pruned::points(session, &facts.id)?.remove(&number);
+    Ok(by.map_or("none".to_owned(), |by| {
+        format!("pruned {} (entry {})", report::when(&by.started), by.number)
+    }))
 }
 
 /// The entries that went with the root that was left: those made there after the undo.

@@ -26,6 +26,12 @@ impl KeyValues {
         })
     }
 
+    /// The keys of all lines that are settings, in the order they stand in.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        let settings = self.lines.iter().filter(|line| !line.trim_start().starts_with('#'));
+        settings.filter_map(|line| Some(line.split_once('=')?.0.trim()))
+    }
+
     pub fn set(&mut self, key: &str, value: &str) {
         let line = format!("{key}={value}");
         let same = |l: &&mut String| l.split_once('=').is_some_and(|(k, _)| k.trim() == key);
@@ -97,6 +103,26 @@ pub const POOL_CONF: &str = "\
 default=
 # How the machine boots: none, script, extlinux, bls or grub.
 boot_method=none
+# Which points `flipper-profile prune` keeps: those that ANY of these rules wants, and always the
+# pinned ones, the first of a profile, and what undo, redo and the running system need. 0: no such rule.
+# keep_last: the newest points of each profile.
+keep_last=10
+# keep_days: every point no older than this, counted back from the newest entry of its profile.
+keep_days=7
+# keep_hourly ... keep_monthly: the newest point of as many hours, days, weeks and months (UTC).
+keep_hourly=0
+keep_daily=14
+keep_weekly=8
+keep_monthly=6
+# keep_base_changes: the points before the last changes of the base.
+keep_base_changes=3
+# keep_deleted_days: how long a deleted profile can be brought back.
+keep_deleted_days=30
+# keep_free: percent of the file system. While less is free, deleted profiles and then the oldest points
+# go that only the rules above keep, one at a time...
+keep_free=5
+# keep_least: ...but never the newest so many of each profile.
+keep_least=3
 ";
 
 /// The default profile of the pool, if one is set.

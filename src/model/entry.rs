@@ -107,11 +107,20 @@ pub enum Kind {
     PruneBase,
     /// A point taken by hand: the state before it IS the saved state.
     Save,
+    /// Points and deleted profiles were let go. `more` says which: [`PRUNED_POINTS`].
+    Prune,
     Other(String),
 }
 
+/// The field of a prune entry that names the points it lets go: `{"lab": [57, 60]}`. Written before
+/// anything is deleted, so it may name one that is still there; the pool decides.
+pub const PRUNED_POINTS: &str = "points";
+
+/// The same for deleted profiles, by the names of their directories: `[".deleted-lab-57"]`.
+pub const PRUNED_PROFILES: &str = "profiles";
+
 impl Kind {
-    const NAMES: [(Kind, &'static str); 15] = [
+    const NAMES: [(Kind, &'static str); 16] = [
         (Kind::Packages, "packages"),
         (Kind::Undo, "undo"),
         (Kind::Redo, "redo"),
@@ -127,6 +136,7 @@ impl Kind {
         (Kind::Default, "default"),
         (Kind::PruneBase, "prune-base"),
         (Kind::Save, "save"),
+        (Kind::Prune, "prune"),
     ];
 
     pub fn name(&self) -> &str {
@@ -263,6 +273,13 @@ impl Entry {
             cut: None,
             more: Map::new(),
         }
+    }
+
+    /// The points of a profile that this entry of kind prune lets go.
+    pub fn pruned_points(&self, profile: &ProfileId) -> Vec<EntryNumber> {
+        let named = self.more.get(PRUNED_POINTS).and_then(|points| points.get(profile.as_str()));
+        let numbers = named.filter(|_| self.kind == Kind::Prune).cloned();
+        numbers.and_then(|numbers| serde_json::from_value(numbers).ok()).unwrap_or_default()
     }
 
     pub fn is_open(&self) -> bool {

@@ -52,6 +52,9 @@ pub enum Error {
     NotInLine { number: EntryNumber, profile: ProfileId },
     PointMissing { number: EntryNumber },
     NoStateBefore { number: EntryNumber },
+    PointPruned { number: EntryNumber, by: EntryNumber, when: String },
+    NotPinned { number: EntryNumber },
+    BadSetting { line: String, why: String },
     NothingToUndo { profile: ProfileId },
     NothingToRedo { profile: ProfileId, newer: Option<EntryNumber> },
     NothingToCancel { profile: ProfileId },
@@ -92,8 +95,9 @@ impl Error {
                     .into()
             }
             NotAPool { .. } => "prepare it with: flipper-profile init".into(),
-            DeviceHolds { .. } => {
-                "if nothing on it is needed any more: wipefs --all it yourself first".into()
+            DeviceHolds { path, .. } => {
+                let path = path.display();
+                format!("if nothing on it is needed any more: mkfs.btrfs --force {path}, and then this again")
             }
             NotConfirmed { .. } => "say yes on a terminal, or give --yes".into(),
             NoSuchProfile { .. } | NoProfileNamed => "list profiles with: flipper-profile list".into(),
@@ -112,6 +116,13 @@ impl Error {
             NothingToUndo { .. } | NothingToCancel { .. } => "list entries with: flipper-undo --list".into(),
             NothingToRedo { newer: Some(newer), .. } => {
                 format!("entry {newer} was made since; its state can be left by number: flipper-undo --list")
+            }
+            PointPruned { .. } => {
+                "what is kept, and why: flipper-profile prune --dry-run; pin what must stay: flipper-profile pin"
+                    .into()
+            }
+            BadSetting { .. } => {
+                "a new pool's settings, explained: flipper-profiles(7), RETENTION; mend @journal/pool.conf".into()
             }
             Damaged { .. } => "look at it with: flipper-profile verify".into(),
             Io { .. } if self.is_no_space() => "free some space on the pool, then try again".into(),
@@ -174,6 +185,16 @@ impl fmt::Display for Error {
                 )
             }
             PointMissing { number } => write!(out, "the point before entry {number} is not kept any more"),
+            PointPruned { number, by, when } => {
+                write!(
+                    out,
+                    "the point before entry {number} is not kept any more: pruned {when} (entry {by})"
+                )
+            }
+            NotPinned { number } => write!(out, "the point before entry {number} is not pinned"),
+            BadSetting { line, why } => {
+                write!(out, "pool.conf has the line {line:?}: {why}; nothing is deleted")
+            }
             NothingToUndo { profile } => write!(out, "nothing to undo in profile {profile}"),
             NothingToRedo { profile, .. } => write!(out, "nothing to redo in profile {profile}"),
             NothingToCancel { profile } => write!(out, "nothing waits for a boot in profile {profile}"),

@@ -90,6 +90,11 @@ impl Layout {
         ProfileDir { dir: self.profiles().join(format!(".deleted-{id}-{entry}")) }
     }
 
+    /// `@profiles/.pruned-lab-57`: a deleted profile on its way out; nothing brings it back
+    pub fn pruned_profile(&self, id: &ProfileId, entry: EntryNumber) -> ProfileDir {
+        ProfileDir { dir: self.profiles().join(format!(".pruned-{id}-{entry}")) }
+    }
+
     /// `@data`
     pub fn data(&self) -> PathBuf {
         self.top.join("@data")
@@ -123,6 +128,11 @@ impl Layout {
     /// `@journal/lock`: held for milliseconds, around a commit only
     pub fn journal_lock(&self) -> PathBuf {
         self.journal().join("lock")
+    }
+
+    /// `@journal/reserve`: room that is given back when the disk is full
+    pub fn reserve(&self) -> PathBuf {
+        self.journal().join("reserve")
     }
 
     /// `@journal/journal.db`
@@ -205,6 +215,11 @@ impl ProfileDir {
     /// `@profiles/lab/snapshots/57`: the state before entry 57, laid out like a root
     pub fn point(&self, entry: EntryNumber) -> RootDir {
         RootDir { dir: self.snapshots().join(entry.to_string()) }
+    }
+
+    /// `@profiles/lab/snapshots/57.state`: state/ as it was then, where there is one
+    pub fn point_state(&self, entry: EntryNumber) -> PathBuf {
+        self.snapshots().join(format!("{entry}.state"))
     }
 
     /// `@profiles/lab/state`

@@ -19,9 +19,24 @@ pub struct Profile {
     pub origin: Origin,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used: Option<String>,
+    /// Points that are kept whatever the rules say, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pins: Vec<Pin>,
     /// What a newer program wrote is kept.
     #[serde(flatten)]
     pub more: Map<String, Value>,
+}
+
+/// A point somebody wants kept. A list and not a map by number: beside a flattened field serde reads
+/// no numbers as keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// The state before this entry.
+    pub point: EntryNumber,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+    /// RFC 3339, UTC; shown only.
+    pub since: String,
 }
 
 /// Where a profile came from.

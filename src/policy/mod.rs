@@ -5,6 +5,7 @@ pub mod difference;
 pub mod outcome;
 pub mod recover;
 pub mod repair;
+pub mod retention;
 pub mod settled;
 pub mod space;
 pub mod span;

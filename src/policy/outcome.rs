@@ -245,15 +245,16 @@ fn reached(plan: &Planned, after: &Status) -> bool {
 }
 
 /// Is the run's point worth nothing? Only when dpkg never wrote: /var/lib/dpkg/status is the very file
-/// (by inode number) that the snapshot holds, and updates/ is empty. What the status says proves
+/// (by inode number) that the snapshot holds, and nothing was begun: updates/ is empty, and there is no
+/// new status-new, which a power cut leaves while dpkg writes its status. What the status says proves
 /// nothing (a preinst may destroy much and leave it as it was), but dpkg notes what it begins in
 /// updates/ before it runs the first script, and writes the status anew at its end. Not knowing is a no.
 pub fn never_wrote(
     status_inode_before: Option<u64>,
     status_inode_now: Option<u64>,
-    updates_empty: bool,
+    nothing_begun: bool,
 ) -> bool {
-    status_inode_before.is_some() && status_inode_before == status_inode_now && updates_empty
+    status_inode_before.is_some() && status_inode_before == status_inode_now && nothing_begun
 }
 
 /// "7 upgraded, 2 installed": always in this order, which is apt's.

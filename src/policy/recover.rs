@@ -70,6 +70,7 @@ pub fn verdict(facts: &OpenFacts) -> Verdict {
         Kind::Undelete | Kind::Import => done_if(facts.subject_exists),
         Kind::Delete | Kind::PruneBase => done_if(!facts.subject_exists),
         Kind::Left | Kind::Save => done_if(facts.point_exists),
+        Kind::Prune => close(State::Interrupted, "cut off: what it did not delete goes with the next prune"),
         Kind::Default => close(State::Interrupted, "cut off: the old default or the new one is in force"),
     }
 }
@@ -191,6 +192,8 @@ mod tests {
             ("left", "point", "completed"),
             ("left", "", "cancelled"),
             ("default", "", "interrupted"),
+            ("prune", "busy", "leave"),
+            ("prune", "", "interrupted"),
             ("teleport", "made at60", "leave"),
         ];
         for (kind, words, expected) in rows {

@@ -12,6 +12,7 @@
 use std::collections::BTreeSet;
 
 use super::descent::{History, changes};
+use super::undo::went_with;
 use crate::model::{Entry, EntryNumber, Kind, State};
 
 /// A state that is kept.
@@ -41,11 +42,13 @@ pub fn of_entry(
     let entry = history.get(number)?;
     let root = entry.root?;
     match &entry.kind {
-        // What was left is the end of its root: the change is what came before.
+        // What was left is the end of its root: the change is what came after the undo.
         Kind::Left => {
-            let from = last(history, points, root, |n| n < number)?;
+            let undo = went_with(history.entries(), entry).map(|(since, _)| since);
+            let since = undo.filter(|since| points.contains(since));
+            let from = since.or_else(|| last(history, points, root, number))?;
             let to = points.contains(&number).then_some(Kept::Point(number))?;
-            Some(Span { from: Kept::Point(from), to, mixed: mixed(history, root, from, number, number) })
+            Some(Span { from: Kept::Point(from), to, mixed: Vec::new() })
         }
         Kind::Undo | Kind::Redo => {
             let from = points.contains(&number).then_some(Kept::Point(number))?;
@@ -82,14 +85,15 @@ fn first_state(
     next.or_else(|| roots.contains(&root).then_some(Kept::Root(root)))
 }
 
+/// The last kept point of a root before an entry.
 fn last(
     history: &History<'_>,
     points: &BTreeSet<EntryNumber>,
     root: EntryNumber,
-    wanted: impl Fn(EntryNumber) -> bool,
+    before: EntryNumber,
 ) -> Option<EntryNumber> {
-    let of_root = |n: &EntryNumber| wanted(*n) && history.get(*n).is_some_and(|e| e.root == Some(root));
-    points.iter().rev().copied().find(|n| of_root(n))
+    let of_root = |n: &&EntryNumber| history.get(**n).is_some_and(|e| e.root == Some(root));
+    points.range(..before).rev().find(of_root).copied()
 }
 
 /// Changes in a root from `from` (itself among them) to before `to`, without the one that is shown.
@@ -151,10 +155,10 @@ mod tests {
     }
 
     #[test]
-    fn what_was_left_is_what_came_after_the_last_point() {
+    fn what_was_left_is_what_came_after_the_undo() {
         let line = "1 create, 2 apt @1, 3 undo>2 @1, 4 apt @1, 5 left @1";
-        assert_eq!(span(line, &[2, 3, 4, 5], &[3], 5), "4>5 +4");
-        assert_eq!(span(line, &[2, 3, 5], &[3], 5), "3>5 +4");
+        assert_eq!(span(line, &[2, 3, 4, 5], &[3], 5), "3>5", "4 went with it");
+        assert_eq!(span(line, &[2, 4, 5], &[3], 5), "4>5");
         assert_eq!(span(line, &[5], &[3], 5), "-");
     }
 

@@ -49,6 +49,17 @@ pub fn subvolume_id(path: &Path) -> Result<u64> {
     libbtrfsutil::subvolume_id(path).map_err(|e| e.os_error()).at("ask for the subvolume of", path)
 }
 
+/// Commits what is running and wakes the thread that clears deleted subvolumes away (the BTRFS sync
+/// ioctl does both; syncfs(2) only the first).
+pub fn sync_and_wake_cleaner(path: &Path) -> Result<()> {
+    libbtrfsutil::sync(path).map_err(|e| e.os_error()).at("sync", path)
+}
+
+/// Is a deleted subvolume not cleared away yet? Its space is free only then.
+pub fn is_left(top: &Path, id: u64) -> bool {
+    libbtrfsutil::subvolume_info_with_id(top, id).is_ok()
+}
+
 /// Counts up with every commit that changed the subvolume: equal generations, equal content.
 pub fn generation(path: &Path) -> Result<u64> {
     let info = libbtrfsutil::subvolume_info(path).map_err(|e| e.os_error());

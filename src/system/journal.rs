@@ -25,6 +25,7 @@ use crate::model::{Entry, EntryNumber, Layout, ProfileId};
 
 use super::files;
 use super::locks::Lock;
+use super::reserve::{For, with_room};
 
 /// Reading needs no lock: every file appears whole under its name or not at all.
 #[derive(Clone, Debug)]
@@ -205,28 +206,39 @@ impl LockedJournal {
     /// Gives out the next number and writes the open entry. Not durable yet: the caller syncs the
     /// file system before anything changes (taking a point does it anyway).
     pub fn begin(&self, kind: Kind, now: String, fill: impl FnOnce(&mut Entry)) -> Result<Entry> {
-        let number = self.take_number()?;
+        let who = if kind == Kind::Packages { For::PackageRun } else { For::Recovery };
+        let number = with_room(&self.journal.layout, who, || self.take_number())?;
         let mut entry = Entry::begin(number, kind, now);
         fill(&mut entry);
+        with_room(&self.journal.layout, who, || self.write_open(&entry))?;
+        Ok(entry)
+    }
+
+    fn write_open(&self, entry: &Entry) -> Result<()> {
         files::make_dir(&self.journal.layout.entries(entry.profile.as_ref()), 0o700)?;
-        let path = self.journal.file(&entry, ".open.json");
+        let path = self.journal.file(entry, ".open.json");
         let mut file = create_new(&path)?;
-        let written = file.write_all(&to_json(&entry)).at("write", &path);
+        let written = file.write_all(&to_json(entry)).at("write", &path);
         if written.is_err() {
             files::remove_if_there(&path)?; // a full disk: an empty file would look damaged for ever
         }
-        written.map(|()| entry)
+        written
     }
 
     /// Closes an entry: after this returns it survives a power cut as it is.
     pub fn close(&self, entry: &Entry) -> Result<()> {
+        let who = if entry.kind == Kind::Packages { For::PackageRun } else { For::Recovery };
+        with_room(&self.journal.layout, who, || self.write_closed(entry))
+    }
+
+    fn write_closed(&self, entry: &Entry) -> Result<()> {
         let path = self.journal.file(entry, ".json");
         let bytes = self.with_what_is_there(entry)?;
         if path.exists() && read_json::<Entry>(&path).is_ok() {
             files::replace(&path, &bytes)?;
         } else {
             // A new name and its bytes become durable with one fsync (btrfs logs the directory entry
-            // of a new inode with it); until then the open file is still there and counts.
+            // of a new inode with it: tests/power/closing.rs); until then the open file is there and counts.
             let mut options = OpenOptions::new();
             let mut file =
                 options.write(true).create(true).truncate(true).mode(0o600).open(&path).at("write", &path)?;

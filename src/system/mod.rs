@@ -23,6 +23,7 @@ pub mod pool;
 pub mod profiles;
 pub mod programs;
 pub mod putback;
+pub mod reserve;
 pub mod roots;
 pub mod sandbox;
 pub mod space;

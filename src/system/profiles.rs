@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::model::EntryNumber;
 use crate::model::error::{At, Result};
 use crate::model::layout::{ProfileDir, RootDir};
 
@@ -41,6 +42,7 @@ pub fn remove(pool: &Pool, dir: &ProfileDir) -> Result<()> {
         btrfs::delete(root.path())?;
         drop(lock);
     }
+    remove_orphans(dir)?;
     for name in files::names(dir.path())? {
         let path = dir.path().join(name);
         if btrfs::is_subvolume(&path) {
@@ -50,11 +52,39 @@ pub fn remove(pool: &Pool, dir: &ProfileDir) -> Result<()> {
     files::remove_tree(dir.path())
 }
 
-/// Removes directories that a cut left half made: nobody holds their lock any more.
+/// Deletes a point for good, its copy of state/ after it. The caller holds its lock. Each is there or
+/// gone, also after a power cut; a copy that outlived its point goes with [`remove_orphans`].
+pub fn remove_point(dir: &ProfileDir, number: EntryNumber) -> Result<()> {
+    btrfs::delete(dir.point(number).path())?; // the visible moment
+    btrfs::delete_if_there(&dir.point_state(number))
+}
+
+/// Copies of state/ whose point is gone.
+pub fn remove_orphans(dir: &ProfileDir) -> Result<()> {
+    for name in files::names(&dir.snapshots())? {
+        let number = name.to_str().and_then(|n| n.strip_suffix(".state")?.parse::<EntryNumber>().ok());
+        let Some(number) = number else { continue };
+        if !dir.point(number).path().exists() {
+            btrfs::delete(&dir.point_state(number))?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes a deleted profile out of undo's reach, then removes it. Half removed under its old name it
+/// could be brought back without its roots.
+pub fn remove_deleted(pool: &Pool, deleted: &ProfileDir, aside: &ProfileDir) -> Result<()> {
+    fs::rename(deleted.path(), aside.path()).at("rename to", aside.path())?; // the visible moment
+    files::sync_parent(aside.path())?;
+    remove(pool, aside)
+}
+
+/// Removes directories that a cut left half made or half removed: nobody holds their lock any more.
 pub fn remove_leftovers(pool: &Pool) -> Result<()> {
     for name in files::names(&pool.layout.profiles())? {
-        let made = name.to_str().is_some_and(|n| n.starts_with(".new-") && n != ".new-template");
-        if !made {
+        let name_text = name.to_str().unwrap_or_default();
+        let made = name_text.starts_with(".new-") && name_text != ".new-template";
+        if !made && !name_text.starts_with(".pruned-") {
             continue;
         }
         let dir = ProfileDir::at(pool.layout.profiles().join(name));
@@ -63,4 +93,18 @@ pub fn remove_leftovers(pool: &Pool) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The ids of every subvolume of a profile's directory.
+pub fn subvolumes(dir: &ProfileDir) -> Result<Vec<u64>> {
+    let mut ids = Vec::new();
+    for place in [dir.path().to_path_buf(), dir.roots(), dir.snapshots()] {
+        for name in files::names(&place)? {
+            let path = place.join(name);
+            if btrfs::is_subvolume(&path) {
+                ids.push(btrfs::subvolume_id(&path)?);
+            }
+        }
+    }
+    Ok(ids)
 }

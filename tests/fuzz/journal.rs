@@ -60,6 +60,7 @@ fn printed(entries: &[Entry]) {
             entry,
             in_line: history.contains(entry.number, entry.number),
             point: true,
+            pruned: None,
             note: None,
         })
         .collect();

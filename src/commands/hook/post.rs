@@ -29,6 +29,11 @@ pub fn run(hook: &Hook) -> Result<()> {
         return forget(hook, &entry, &point);
     }
     look(hook, &mut entry, &point)?;
+    // Nobody planned anything, and nothing became different: dpkg only wrote its status anew.
+    let idle = entry.planned.is_empty() && entry.changes.is_empty();
+    if idle && entry.point && hook.changed_nothing(&point)? {
+        return forget(hook, &entry, &point);
+    }
     entry.ended = Some(now());
     if let Err(error) = wait_for_look_up(&hook.booted) {
         tracing::warn!("{error}");

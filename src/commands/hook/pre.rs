@@ -5,10 +5,11 @@ use crate::model::error::{At, Result};
 use crate::model::{Entry, Kind, State};
 use crate::policy::recover::{Verdict, unfinished};
 use crate::system::journal::LockedJournal;
+use crate::system::reserve::{For, with_room};
 use crate::system::{btrfs, driver, files, pool, roots, unprotected};
 
 use super::session::Hook;
-use crate::commands::{cut, now, recover, report};
+use crate::commands::{cut, now, report};
 
 /// Programs whose one transaction is many commits: every post closes the entry, the next pre of the
 /// same living process opens it again.
@@ -49,7 +50,8 @@ pub fn run(hook: &Hook) -> Result<()> {
 fn take_point(hook: &Hook, entry: &Entry) -> Result<()> {
     hook.journal.sync(entry)?;
     let profile = hook.pool.layout.profile(&hook.booted.profile);
-    btrfs::point(hook.root().path(), profile.point(entry.number).path())
+    let (root, point) = (hook.root(), profile.point(entry.number));
+    with_room(&hook.pool.layout, For::PackageRun, || btrfs::point(root.path(), point.path()))
 }
 
 /// A program that set apt up twice runs this hook twice a commit; and a program of many commits goes
@@ -85,7 +87,7 @@ fn still_unprotected(entry: &Entry) -> Result<()> {
 /// will ever close that entry, and its point is older than this commit.
 fn was_refused(hook: &Hook, entry: &Entry) -> Result<bool> {
     let point = hook.pool.layout.profile(&hook.booted.profile).point(entry.number);
-    Ok(!entry.planned.is_empty() && entry.point && recover::dpkg_never_wrote(&hook.root(), &point)?)
+    Ok(!entry.planned.is_empty() && entry.point && hook.changed_nothing(&point)?)
 }
 
 /// Our driver holds dpkg's lock, so no other package run of this root is alive: what is open was cut
@@ -100,7 +102,7 @@ fn close_interrupted(hook: &Hook, locked: &LockedJournal) -> Result<()> {
     for mut entry in open.into_iter().filter(|entry| of_this_root(&entry)) {
         let point = hook.pool.layout.profile(&hook.booted.profile).point(entry.number);
         entry.point &= point.path().is_dir();
-        let never_wrote = entry.point && recover::dpkg_never_wrote(&hook.root(), &point)?;
+        let never_wrote = entry.point && hook.changed_nothing(&point)?;
         if let Verdict::Close { state, outcome, .. } = unfinished(never_wrote, entry.point) {
             (entry.state, entry.outcome) = (state, Some(outcome));
             entry.ended = Some(now());

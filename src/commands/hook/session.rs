@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::commands::recover;
 use crate::model::booted::Booted;
 use crate::model::entry::Driver;
 use crate::model::error::{Error, Result};
@@ -43,6 +44,13 @@ impl Hook {
     pub fn is_ours(&self, entry: &Entry) -> bool {
         let above = |d: &Driver| *d == self.driver || driver::is_above_us(d);
         entry.root == Some(self.booted.root) && entry.driver.as_ref().is_some_and(above)
+    }
+
+    /// Is the root as it was when the point was taken, as far as dpkg is concerned?
+    pub fn changed_nothing(&self, point: &RootDir) -> Result<bool> {
+        let base = self.pool.layout.base(&self.booted.base);
+        Ok(recover::dpkg_never_wrote(&self.root(), point)?
+            || recover::nothing_changed(&self.root(), point, &base)?)
     }
 
     /// The open entry of this run.

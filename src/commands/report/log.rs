@@ -14,6 +14,8 @@ pub struct LogRow<'a> {
     pub in_line: bool,
     /// Its point exists.
     pub point: bool,
+    /// The entry that pruned it.
+    pub pruned: Option<EntryNumber>,
     /// e.g. `waits for the next start`
     pub note: Option<String>,
 }
@@ -133,6 +135,7 @@ fn what(entry: &Entry) -> String {
         Kind::Default => "default profile chosen".to_owned(),
         Kind::PruneBase => "base removed".to_owned(),
         Kind::Save => "saved by hand".to_owned(),
+        Kind::Prune => "points let go".to_owned(),
         Kind::Other(name) => format!("{name} (made by a newer program)"),
     }
 }
@@ -170,6 +173,8 @@ fn more(row: &LogRow<'_>, mark: char) -> Vec<String> {
     }
     if entry.kind.is_change() && !entry.point && !row.point {
         parts.push("unprotected: it has no point".to_owned());
+    } else if let (Some(by), false) = (row.pruned, row.point) {
+        parts.push(format!("point pruned (entry {by})"));
     } else if entry.point && !row.point && entry.state != State::Cancelled {
         parts.push("its point is not kept any more".to_owned());
     }

@@ -12,6 +12,7 @@ use crate::model::error::{Error, Result};
 pub mod difference;
 pub mod graph;
 pub mod log;
+pub mod retention;
 pub mod space;
 
 /// One line of a result.

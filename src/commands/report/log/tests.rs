@@ -23,6 +23,7 @@ fn written(
         entry,
         in_line: history.contains(number(current), entry.number),
         point: entry.point,
+        pruned: None,
         note: notes.iter().find(|(n, _)| *n == entry.number.get()).map(|(_, note)| note.to_string()),
     };
     let rows: Vec<_> = entries.iter().rev().map(row).collect();
@@ -201,7 +202,7 @@ fn an_empty_page_and_a_narrow_coloured_one() {
     let history = History::new(&entries);
     let paper = Paper { colour: true, width: 30, when: &short };
     assert_eq!(page("lab", &[], &history, number(1), &paper), "lab: nothing has happened yet\n");
-    let row = LogRow { entry: &entries[1], in_line: false, point: false, note: None };
+    let row = LogRow { entry: &entries[1], in_line: false, point: false, pruned: None, note: None };
     same(
         page("lab", &[row], &history, number(3), &paper),
         "
