@@ -24,7 +24,8 @@
 //!
 //! Where to begin: `commands/undo.rs` (the story), `policy/undo.rs` (what a plan is),
 //! `commands/stage.rs` (the order in which it is done, and the one moment that counts),
-//! `system/guard.rs` (what the kernel does not guard), `system/journal.rs` (what is the truth).
+//! `system/guard.rs` (what the kernel does not guard), `system/journal.rs` (what is the truth),
+//! `system/changed/mod.rs` (what is different between two states, and how btrfs knows).
 //!
 //! Where this differs from the design it was built from, and why:
 //! - an open entry is `57.open.json`, a closed one `57.json`: closing makes a new name, so a torn file
@@ -33,12 +34,25 @@
 //!   they were named, and two pools may both have a profile `lab`;
 //! - whether an upper is in use is asked of the kernel too, by a mount that cannot succeed
 //!   (`system/guard.rs`): it knows of overlays that are in no mountinfo any more;
-//! - a package run counts as empty when the status file is the very inode it was and updates/ is
-//!   empty, whatever apt had planned: dpkg notes what it begins in updates/ before it runs the first
+//! - a package run counts as empty when the status file is the very inode it was, updates/ is empty
+//!   and a cut left no status-new, whatever apt had planned: dpkg notes what it begins in updates/ before it runs the first
 //!   script (seen with dpkg 1.21 and 1.22), and Debug::pkgDPkgPM plans much and does nothing;
+//! - what a plain dpkg was to do is read from its words: no apt says it, and a failed `dpkg -i` would
+//!   be called completed;
+//! - apt's first hook leaves its driver's number in `/run/flipper/package-run`: dpkg's own hooks are for
+//!   every dpkg that is not below that process, also where dpkg's lock is held for it;
 //! - the index uses exclusive locking, without the shared-memory file: on a full disk its mapping
 //!   ends a program with SIGBUS;
+//! - what changed between siblings is asked of tree searches too, not of a send stream: the transaction
+//!   where their lines part is known from the snapshots' parents, and roots in use can be asked as well;
 //! - `mount` shows the bare merged tree, what undo takes back; home and state/ are mounted by `run`;
+//! - where a newer program writes the journal, an undo leaves no entry: its number is taken by the point
+//!   and the root that bear it (`commands/bare.rs`), and btrfs knows the rest (`commands/found.rs`);
+//! - a cancel is an entry too, and undo and cancel name what they drop (`cancels`): whoever finds one cut
+//!   after its pointer drops it then;
+//! - a run that was cut is closed from outside its root too, with both of dpkg's locks held through the
+//!   merged mount of the run that is still alive around it;
+//! - runs without a point are noted in the root (`system/unprotected.rs`): the pool may be what failed;
 //! - a deleted profile keeps its id until it is pruned, so that undo can bring it back;
 //! - the reserve for a full disk holds metadata as well as data: on a split btrfs, 32 MiB of data alone
 //!   help nobody whose metadata is full (`system/reserve.rs`);

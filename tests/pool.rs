@@ -1,6 +1,7 @@
 //! What a pool promises, on real btrfs and real overlayfs: one test a promise. Run as root:
 //! `cargo test --test pool`. Each test has a pool of its own (tests/rig).
 
+mod long;
 mod rig;
 
 #[path = "pool/bases.rs"]
@@ -9,12 +10,16 @@ mod bases;
 mod bytes;
 #[path = "pool/damage.rs"]
 mod damage;
+#[path = "pool/formats.rs"]
+mod formats;
 #[path = "pool/full_disk.rs"]
 mod full_disk;
 #[path = "pool/guards.rs"]
 mod guards;
 #[path = "pool/init.rs"]
 mod init;
+#[path = "pool/journal.rs"]
+mod journal;
 #[path = "pool/profiles.rs"]
 mod profiles;
 #[path = "pool/recover.rs"]
@@ -23,5 +28,13 @@ mod recover;
 mod retention;
 #[path = "pool/runs.rs"]
 mod runs;
+#[path = "pool/save.rs"]
+mod save;
+#[path = "pool/space.rs"]
+mod space;
+#[path = "pool/sweep.rs"]
+mod sweep;
 #[path = "pool/undo.rs"]
 mod undo;
+#[path = "pool/verify.rs"]
+mod verify;

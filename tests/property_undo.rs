@@ -36,6 +36,8 @@ struct World {
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Change(&'static str, Ended),
+    /// `dpkg --configure -a`, with this end.
+    Repair(Ended),
     Unprotected,
     Rebase,
     Last,
@@ -45,13 +47,17 @@ enum Step {
     Boot,
     Stop,
     Prune(usize),
+    Save,
+    Point(usize),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => Just(Step::Change("packages", Ended::Completed)),
         1 => Just(Step::Change("set", Ended::Failed)),
-        1 => Just(Step::Change("packages", Ended::Interrupted)),
+        2 => Just(Step::Change("packages", Ended::Interrupted)),
+        2 => Just(Step::Repair(Ended::Completed)),
+        1 => Just(Step::Repair(Ended::Interrupted)),
         1 => Just(Step::Change("teleport", Ended::Completed)),
         1 => Just(Step::Unprotected),
         1 => Just(Step::Rebase),
@@ -62,6 +68,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         5 => Just(Step::Boot),
         1 => Just(Step::Stop),
         1 => (0..40usize).prop_map(Step::Prune),
+        2 => Just(Step::Save),
+        1 => (0..40usize).prop_map(Step::Point),
     ];
     prop::collection::vec(step, 1..40)
 }
@@ -119,6 +127,10 @@ impl World {
             Step::Change(kind, state) => {
                 self.change(kind, state);
             }
+            Step::Repair(state) => {
+                let number = self.change("packages", state);
+                self.entry(number).command_line = Some("dpkg --configure -a".into());
+            }
             Step::Unprotected => {
                 let number = self.change("packages", Ended::Completed);
                 self.entry(number).point = false;
@@ -135,6 +147,10 @@ impl World {
             Step::Prune(at) => {
                 self.points.remove(&self.nth(at));
             }
+            Step::Save => {
+                self.begin(Kind::Save, Ended::Completed);
+            }
+            Step::Point(at) => self.ask(Ask::Point(self.nth(at))),
         }
     }
 
@@ -187,6 +203,11 @@ impl World {
             Ok(Plan::Cancel { entry, back_to }) => {
                 assert!(matches!(ask, Ask::Cancel | Ask::Redo));
                 assert_eq!((entry, Some(back_to)), (self.current, self.in_use));
+                // An entry of the root in use; it has no point, for it changes nothing there.
+                let cancel = self.begin(Kind::Cancel, Ended::Completed);
+                (cancel.point, cancel.cancels) = (false, Some(entry));
+                let number = cancel.number;
+                self.points.remove(&number);
                 self.entry(entry).state = Ended::Cancelled;
                 self.roots.remove(&entry);
                 self.current = back_to;
@@ -229,19 +250,29 @@ impl World {
         let now = &self.roots[&self.current];
         match ask {
             Ask::Last => {
-                let plain = |n: &EntryNumber| {
-                    let entry = self.entries.iter().find(|e| e.number == *n).unwrap();
-                    entry.kind.is_change() && entry.point
-                };
+                let of = |n: &EntryNumber| self.entries.iter().find(|e| e.number == *n).unwrap();
+                let plain = |n: &EntryNumber| of(n).kind.is_change() && of(n).point;
                 let at = now.changes.iter().rposition(plain)?;
-                self.points.contains_key(&now.changes[at]).then(|| now.changes[..at].to_vec())
+                self.points.contains_key(&now.changes[at]).then_some(())?;
+                // Down from a repair to the run that was cut, as long as nothing else is between.
+                let (mut first, mut down) = (at, at);
+                while down > 0 && of(&now.changes[down]).command_line.is_some() {
+                    down -= 1;
+                    let below = of(&now.changes[down]);
+                    if below.kind == Kind::Packages && below.state == Ended::Interrupted {
+                        first = down;
+                    }
+                }
+                let kept = self.points.contains_key(&now.changes[first]);
+                Some(now.changes[..if kept { first } else { at }].to_vec())
             }
             Ask::To(number) => {
                 let kind = &self.entries.iter().find(|e| e.number == number)?.kind;
-                let by_number = matches!(kind, Kind::Undo | Kind::Redo | Kind::Left);
+                let by_number = matches!(kind, Kind::Undo | Kind::Redo | Kind::Left | Kind::Save);
                 let allowed = by_number || now.changes.contains(&number);
                 self.points.get(&number).filter(|_| allowed).map(|point| point.changes.clone())
             }
+            Ask::Point(number) => self.points.get(&number).map(|point| point.changes.clone()),
             Ask::Redo => now.redo.as_ref().map(|state| state.changes.clone()),
             Ask::Cancel => None,
         }
@@ -256,6 +287,7 @@ impl World {
                 assert!(self.expected(ask).is_none(), "{ask:?}: {error}");
                 assert!(newer.is_none_or(|n| self.roots[&self.current].changes.contains(&n)));
             }
+            Error::NoStateBefore { number } => assert!(!self.points.contains_key(number), "{ask:?}: {error}"),
             Error::NothingToCancel { .. } => assert_eq!(self.in_use.unwrap_or(self.current), self.current),
             _ => assert!(self.expected(ask).is_none(), "{ask:?}: {error}"),
         }

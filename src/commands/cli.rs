@@ -6,17 +6,38 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+// With paths, because build.rs reads this file from where it stands.
+#[path = "cli/base.rs"]
+mod base;
+#[path = "cli/rescue.rs"]
+mod rescue;
+
+pub use base::*;
+pub use rescue::*;
+
 /// Takes the last change back: packages, conffiles, kernel, settings, and undo itself.
 #[derive(Parser, Debug)]
 #[command(
     name = "flipper-undo",
     version,
+    long_about = "\
+Takes the last change back: packages, conffiles, kernel, settings, and undo itself.\n\n\
+A new root is made from the point before the change, and counts from the next start of the profile. Until \
+then it waits, and the root in use stays as it is: another undo replaces what waits by a root further back, \
+--cancel (or --redo of an undo that waits) drops it, and a package run goes into the root that is being \
+left. What was written there is kept when that root goes, as an entry `left`: --show N says what it is, and \
+its number returns to it.\n\n\
+A run that was cut and the one that repaired it (dpkg --configure -a, apt -f install) are taken back as one \
+step; the number of the repair takes back the repair alone.",
     after_help = "\
 Examples:\n  flipper-undo                take back the newest change; again: go further back\n  \
+flipper-undo --dry-run      say what that would be\n  \
+flipper-undo --cancel       drop what waits: stay where you are, with what was installed since\n  \
 flipper-undo 57             return to the state before entry 57\n  \
 flipper-undo 57 --path /etc/nginx/nginx.conf\n                              put one file back, live\n  \
 flipper-undo --redo         take the last undo back\n  \
-flipper-undo --list         what can be taken back\n\n\
+flipper-undo --list         what can be taken back\n  \
+flipper-undo --show 57      what entry 57 changed, files included\n\n\
 Exit status: 0 done, 1 attention, 2 refused and nothing changed, 3 could not, 64 usage."
 )]
 pub struct Undo {
@@ -28,13 +49,19 @@ pub struct Undo {
     /// List what can be taken back, newest first
     #[arg(long, conflicts_with_all = ["entry", "redo", "cancel"])]
     pub list: bool,
-    /// Show one entry whole
+    /// Show one entry whole: packages, settings, files, and the text of what people edit
     #[arg(long, value_name = "N", conflicts_with_all = ["entry", "list", "redo", "cancel"])]
     pub show: Option<String>,
+    /// With --show: count the files only
+    #[arg(long, requires = "show", conflicts_with = "all")]
+    pub stat: bool,
+    /// With --show: every file, not one page
+    #[arg(long, requires = "show")]
+    pub all: bool,
     /// Take the last undo back
     #[arg(long, conflicts_with_all = ["entry", "cancel"])]
     pub redo: bool,
-    /// Drop a root that waits for its boot: the machine stays as it is
+    /// Drop a root that waits for its boot: the machine stays as it is, with what was done since
     #[arg(long, conflicts_with = "entry")]
     pub cancel: bool,
     /// Say what would be done and stop
@@ -67,6 +94,10 @@ pub struct Common {
     name = "flipper-profile",
     version,
     after_help = "\
+Examples:\n  flipper-profile init --image pool.img --size 8G\n  \
+flipper-base --pool pool.img import trixie.tar --version 13.2 --clean\n  \
+flipper-profile --pool pool.img create lab\n  \
+flipper-profile --pool pool.img run lab\n\n\
 Exit status: 0 done, 1 attention, 2 refused and nothing changed, 3 could not, 64 usage."
 )]
 pub struct ProfileProgram {
@@ -79,21 +110,55 @@ pub struct ProfileProgram {
 #[derive(Subcommand, Debug)]
 pub enum ProfileVerb {
     /// Prepare a pool: on the btrfs below /, on a block device, or in an image file
+    #[command(after_help = "\
+Examples:\n  flipper-profile init --image pool.img --size 8G      try it: a pool in a file\n  \
+flipper-profile init                                 on the btrfs below /\n  \
+flipper-profile init /dev/mmcblk0p3                  on a device of its own")]
     Init(Init),
     /// Say what is protected, what waits, and the one next command
+    ///
+    /// Package runs that were cut or failed are told until a run ends well (the repair does) or an undo
+    /// takes them out of the line; runs without a point until one with a point follows. A login tells of
+    /// those that were cut and those without a point. Exit status 1 when there is something to be told.
+    #[command(after_help = "\
+Examples:\n  flipper-profile status\n  flipper-profile status --json     profiles[].unsettled, profiles[].unprotected")]
     Status,
-    /// Check the pool: roots, points, bases, entries, the inode floor
-    Verify,
+    /// Look the pool over: format, roots, points, bases, entries, index, locks, device and space
+    ///
+    /// Mends nothing. Each finding names its check, what it is about and what is wrong; the line below
+    /// it says what to do. Exit status 0: nothing found. 1: something was. 3: it could not look. Some
+    /// files of each base are held against its manifest, with --deep all of them.
+    #[command(after_help = "\
+Examples:\n  flipper-profile verify\n  \
+flipper-profile verify --deep      every file of every base is read, which takes minutes\n  \
+flipper-profile verify --json      one object a finding: check, of, what, remedy")]
+    Verify {
+        /// Read every file of every base and hold it against the manifest
+        #[arg(long)]
+        deep: bool,
+    },
     /// List the profiles
+    #[command(after_help = "\
+Examples:\n  flipper-profile list\n  \
+flipper-profile list --format columns      what the device's screen reads")]
     List {
         /// `columns` keeps the shape the device's screen reads
         #[arg(long, value_parser = ["text", "columns"], default_value = "text")]
         format: String,
     },
     /// Show one profile
-    Show { id: String },
+    #[command(after_help = "\
+Examples:\n  flipper-profile show lab")]
+    Show {
+        /// The profile
+        id: String,
+    },
     /// Make a profile on a base
+    #[command(after_help = "\
+Examples:\n  flipper-profile create lab\n  \
+flipper-profile create router --name \"My router\" --base 13.2 --note \"for the holidays\"")]
     Create {
+        /// Its id, for ever: 1 to 32 of a-z, 0-9 and -
         id: String,
         /// What people call it (default: the id)
         #[arg(long)]
@@ -101,52 +166,129 @@ pub enum ProfileVerb {
         /// The base it stands on (default: the current one)
         #[arg(long, value_name = "VERSION")]
         base: Option<String>,
+        /// A few words about it
         #[arg(long, default_value = "")]
         note: String,
     },
     /// Make a profile from another, or from a point of it (ID@N)
+    #[command(after_help = "\
+Examples:\n  flipper-profile clone lab lab2         as it is now\n  \
+flipper-profile clone lab@57 lab3      as it was before entry 57")]
     Clone {
         /// ID, or ID@N: the state before entry N
         from: String,
+        /// The id of the new profile
         new: String,
+        /// What people call it (default: the id)
         #[arg(long)]
         name: Option<String>,
+        /// A few words about it
         #[arg(long, default_value = "")]
         note: String,
     },
     /// Change the name, the note, kernel arguments, DT overlays or mounts of a profile
+    #[command(after_help = "\
+Examples:\n  flipper-profile set lab --note \"for the holidays\"\n  \
+flipper-profile set lab --args systemd.unit=rescue.target\n  \
+flipper-profile set lab --mount \"LABEL=media /media/films ext4 ro,nofail\"\n  \
+flipper-profile set lab --mount \"\"      none any more")]
     Set(Set),
     /// Change the name people see (the id never changes)
-    Rename { id: String, name: String },
+    #[command(after_help = "\
+Examples:\n  flipper-profile rename lab \"My laboratory\"")]
+    Rename {
+        /// The profile
+        id: String,
+        /// What people will call it
+        name: String,
+    },
     /// Delete a profile; flipper-undo --profile ID brings it back until it is pruned
-    Delete { id: String },
+    #[command(after_help = "\
+Examples:\n  flipper-profile delete lab\n  \
+flipper-undo --profile lab      brings it back")]
+    Delete {
+        /// The profile
+        id: String,
+    },
     /// Show or choose the profile that is used when none is named
-    Default { id: Option<String> },
+    #[command(after_help = "\
+Examples:\n  flipper-profile default          say which it is\n  \
+flipper-profile default lab      choose it")]
+    Default {
+        /// The profile to choose; without it, the present one is shown
+        id: Option<String>,
+    },
     /// Run a command (default: a shell) in a profile that is not booted
+    #[command(after_help = "\
+Examples:\n  flipper-profile run lab                             a shell in it\n  \
+flipper-profile run lab apt upgrade\n  \
+flipper-profile run --throwaway lab apt upgrade     try it on a copy that is dropped")]
     Run {
         /// Run in a copy that is dropped afterwards
         #[arg(long)]
         throwaway: bool,
+        /// The profile
         id: String,
+        /// The command and its arguments (default: a shell)
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<std::ffi::OsString>,
     },
     /// Mount a profile, or a point of it read-only (ID@N), until it is unmounted with umount(8)
+    #[command(after_help = "\
+Examples:\n  flipper-profile mount lab /mnt\n  \
+flipper-profile mount lab@57 /mnt      the state before entry 57, read-only")]
     Mount {
         /// ID, or ID@N: the state before entry N
         state: String,
+        /// An existing directory
         dir: PathBuf,
         /// Mount it read-only
         #[arg(long)]
         read_only: bool,
     },
+    /// Save the state of a profile by hand, to return to it with flipper-undo N
+    ///
+    /// An entry of its own kind whose point is the saved state. flipper-undo N returns to it from
+    /// wherever the profile went since, as often as you like; a plain flipper-undo passes over it. While
+    /// apt or dpkg is at work it is refused; while an undo waits, the running root is saved.
+    #[command(after_help = "\
+Examples:\n  flipper-profile save lab --note \"works with the old printer\"\n  \
+flipper-undo --profile lab 61      returns to it, when it was saved as entry 61")]
+    Save {
+        /// The profile (default: the one that is booted, else the pool's default)
+        id: Option<String>,
+        /// What it is good for, in a few words; the log shows it
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+    },
     /// Show what happened, newest first
+    #[command(after_help = "\
+Examples:\n  flipper-profile log lab\n  \
+flipper-profile log lab -n 5 --json")]
     Log {
+        /// The profile (default: the one that is booted, else the pool's default)
         id: Option<String>,
         /// How many entries
         #[arg(short = 'n', long, default_value_t = 30)]
         number: usize,
     },
+    /// Show what lies on the disk for whom, and what pruning would free
+    ///
+    /// UNIQUE is freed when the thing goes, SHARED is held by something else too; what several points free
+    /// together is more than the sum. Data only, by whole extents: flipper-profiles(7), SPACE.
+    #[command(after_help = "Examples:\n  flipper-profile space        the pool, each profile, each base\n  \
+flipper-profile space lab    each point of lab, alone and with everything older")]
+    Space {
+        /// List the points of this profile
+        id: Option<String>,
+    },
+    /// Show what is different between two states: packages, settings and files
+    ///
+    /// A state is a number (the state before that entry), `current` (what the next start mounts) or `now`
+    /// (the root in use). Files are told as the merged tree shows them: a file of the base that was
+    /// replaced is changed, not added. Times alone are no difference. The text of conffiles and other
+    /// small files below /etc is shown, except of those not everybody may read: name such a file as PATH.
+    Diff(Diff),
     /// Let points go that no rule keeps any more
     #[command(
         long_about = "Let points go that no rule keeps any more, for good.\n\n\
@@ -201,9 +343,40 @@ flipper-profile prune lab --dry-run      shows what is pinned")]
 #[derive(Subcommand, Debug)]
 pub enum JournalVerb {
     /// Make the SQLite index again from the entries
+    #[command(after_help = "\
+Examples:\n  flipper-profile journal rebuild")]
     Rebuild,
     /// Bring the SQLite index up to the entries; every package run and every reader does it
+    #[command(after_help = "\
+Examples:\n  flipper-profile journal refresh")]
     Refresh,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:\n  flipper-profile diff lab 57              what changed since before entry 57\n  \
+flipper-profile diff lab 57 60           between the states before entries 57 and 60\n  \
+flipper-profile diff lab 57 /etc         only below /etc\n  \
+flipper-profile diff lab now current     with an undo staged: what its start will bring\n  \
+flipper-profile diff lab 57 --stat       counts only")]
+pub struct Diff {
+    /// The profile
+    pub id: String,
+    /// The earlier state: N, `current` or `now`
+    #[arg(value_name = "A")]
+    pub from: String,
+    /// The later state (default: current)
+    #[arg(value_name = "B")]
+    pub to: Option<String>,
+    /// Only what lies at or below this path
+    #[arg(value_name = "PATH")]
+    pub path: Option<PathBuf>,
+    /// Counts only
+    #[arg(long, conflicts_with = "all")]
+    pub stat: bool,
+    /// Everything, not one page
+    #[arg(long)]
+    pub all: bool,
 }
 
 #[derive(Args, Debug)]
@@ -223,10 +396,12 @@ pub struct Init {
 
 #[derive(Args, Debug)]
 pub struct Set {
+    /// The profile
     pub id: String,
     /// What people call it
     #[arg(long)]
     pub name: Option<String>,
+    /// A few words about it
     #[arg(long)]
     pub note: Option<String>,
     /// Kernel arguments of this profile, e.g. "systemd.unit=router.target"
@@ -238,66 +413,4 @@ pub struct Set {
     /// One more mount as a line of fstab(5); may be given several times, replaces all; "" for none
     #[arg(long, value_name = "LINE")]
     pub mount: Vec<String>,
-}
-
-/// Bases: the read-only Debian roots profiles stand on.
-#[derive(Parser, Debug)]
-#[command(
-    name = "flipper-base",
-    version,
-    after_help = "\
-Exit status: 0 done, 1 attention, 2 refused and nothing changed, 3 could not, 64 usage."
-)]
-pub struct BaseProgram {
-    #[command(subcommand)]
-    pub verb: BaseVerb,
-    #[command(flatten)]
-    pub common: Common,
-}
-
-#[derive(Subcommand, Debug)]
-pub enum BaseVerb {
-    /// List the bases and who stands on them
-    List,
-    /// Make a base from a Debian root: a directory or a tarball (mmdebstrap's output)
-    Import {
-        source: PathBuf,
-        #[arg(long, value_name = "V")]
-        version: String,
-        /// Take machine-id, host keys, lists, logs and the like out without asking
-        #[arg(long, conflicts_with = "no_clean")]
-        clean: bool,
-        /// Import it as it is
-        #[arg(long)]
-        no_clean: bool,
-    },
-    /// Remove a base nothing stands on
-    Prune { version: String },
-}
-
-/// Lists points and stages one, from btrfs alone: for a profile that is broken. Static, no SQLite.
-#[derive(Parser, Debug)]
-#[command(
-    name = "flipper-rescue",
-    version,
-    after_help = "\
-Exit status: 0 done, 1 attention, 2 refused and nothing changed, 3 could not, 64 usage."
-)]
-pub struct Rescue {
-    #[command(subcommand)]
-    pub verb: RescueVerb,
-    #[command(flatten)]
-    pub common: Common,
-}
-
-#[derive(Subcommand, Debug)]
-pub enum RescueVerb {
-    /// List the profiles and their points, newest first
-    List { id: Option<String> },
-    /// Stage the state before an entry: the profile's next boot has it
-    Stage {
-        id: String,
-        /// The entry's number, or `last`
-        entry: String,
-    },
 }

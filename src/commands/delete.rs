@@ -49,6 +49,7 @@ pub fn run(common: &Common, id: &str) -> Result<Exit> {
 
 /// Brings the newest deleted profile of this id back, under its own name.
 pub fn undelete(session: &Session, id: &ProfileId) -> Result<Exit> {
+    session.pool.need_writable_format()?;
     let (deleted_by, aside) = session.deleted(id)?.ok_or_else(|| Error::NoSuchProfile { id: id.clone() })?;
     report::note(format_args!("brings profile {id} back (deleted by entry {deleted_by})"));
     report::confirm("go on?", session.common.yes)?;

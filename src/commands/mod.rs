@@ -11,15 +11,21 @@ use crate::model::error::{Error, Exit, Result};
 pub mod cli;
 pub mod report;
 
+mod bare;
 mod base_import;
 mod base_list;
 mod base_prune;
 mod clone;
+mod compared;
 mod create;
+mod cut;
 mod default;
 mod delete;
+mod diff;
+mod found;
 mod hook;
 mod init;
+mod left;
 mod list;
 mod mount;
 mod pin;
@@ -30,11 +36,15 @@ mod recover;
 mod rescue;
 mod restore;
 mod run;
+mod save;
 mod session;
 mod set;
 mod show;
+mod space;
+mod space_parts;
 mod stage;
 mod status;
+mod told;
 mod undo;
 mod undo_list;
 mod undo_plan;
@@ -83,7 +93,7 @@ fn profile_verb(verb: cli::ProfileVerb, common: &cli::Common) -> Result<Exit> {
     match verb {
         Init(args) => init::run(common, &args),
         Status => status::run(common),
-        Verify => verify::run(common),
+        Verify { deep } => verify::run(common, deep),
         List { format } => list::run(common, format == "columns"),
         Show { id } => show::run(common, &id),
         Create { id, name, base, note } => create::run(common, &id, name, base, note),
@@ -92,11 +102,14 @@ fn profile_verb(verb: cli::ProfileVerb, common: &cli::Common) -> Result<Exit> {
         Rename { id, name } => set::rename(common, &id, &name),
         Delete { id } => delete::run(common, &id),
         Default { id } => default::run(common, id.as_deref()),
+        Space { id } => space::run(common, id.as_deref()),
         Prune { id, dry_run } => prune::run(common, id.as_deref(), dry_run),
         Pin { point, note } => pin::pin(common, &point, note),
         Unpin { point } => pin::unpin(common, &point),
         Run { throwaway, id, command } => run::run(common, &id, &command, throwaway),
         Mount { state, dir, read_only } => mount::run(common, &state, &dir, read_only),
+        Diff(args) => diff::run(common, &args),
+        Save { id, note } => save::run(common, id.as_deref(), note.as_deref()),
         Log { id, number } => log::run(common, id.as_deref(), number),
         Journal { verb: cli::JournalVerb::Rebuild } => journal::rebuild(common),
         Journal { verb: cli::JournalVerb::Refresh } => journal::refresh(common),

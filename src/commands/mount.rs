@@ -26,7 +26,10 @@ use super::{pruned, report};
 pub fn run(common: &Common, state: &str, dir: &Path, read_only: bool) -> Result<Exit> {
     let state: StateRef = state.parse()?;
     let at = fs::canonicalize(dir).at("look at", dir)?;
-    let session = Session::to_change(common)?;
+    let session = Session::mending_if_allowed(common)?;
+    if state.point.is_none() && !read_only {
+        session.pool.need_writable_format()?;
+    }
     let profile = session.need_profile(&state.profile)?;
     let inner = PathBuf::from("/run/flipper/mount");
     fs::create_dir_all(&inner).at("make", &inner)?;

@@ -1,18 +1,21 @@
 //! What a cut left open: judged the same way by readers, who only say it, and by every command that
 //! changes something, which closes it first.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use crate::model::difference::{PathChange, What};
 use crate::model::error::{Error, Result};
 use crate::model::layout::{ProfileDir, RootDir};
 use crate::model::{Entry, Kind, ProfileId, State};
 use crate::policy::outcome;
 use crate::policy::recover::{OpenFacts, Verdict, verdict};
 use crate::system::locks::{self, DpkgLocks, Lock};
-use crate::system::{base, btrfs, driver, files, guard, pool, profiles, reserve, roots, upper};
+use crate::system::{
+    base, btrfs, changed, driver, files, guard, mountinfo, pool, profiles, reserve, roots, upper,
+};
 
 use super::session::Session;
-use super::{now, report, stage};
+use super::{cut, found, left, now, report};
 
 /// Closes what is over and removes what is left over. One profile that cannot be judged stops no other:
 /// the next thing somebody needs may be an undo elsewhere.
@@ -22,6 +25,9 @@ pub fn recover(session: &Session) -> Result<()> {
     for owner in owners {
         let name = owner.as_ref().map_or("the pool", ProfileId::as_str);
         tell_and_go_on(name, close_what_is_over(session, owner.as_ref()));
+    }
+    for id in session.profiles()? {
+        tell_and_go_on(id.as_str(), found::write_down(session, &id));
     }
     tell_and_go_on("the reserve", reserve::make(&session.pool.layout));
     if session.need_outside("removing what is left").is_err() {
@@ -65,6 +71,9 @@ fn close_what_is_over(session: &Session, owner: Option<&ProfileId>) -> Result<()
             if let (Kind::Import | Kind::PruneBase, Some(version)) = (&entry.kind, &entry.base) {
                 base::forget_manifest(&session.pool.layout, version)?;
             }
+            if state == State::Completed {
+                left::drop_cancelled(session, &entry)?;
+            }
             close(session, &entry, state, outcome)?;
         }
     }
@@ -83,6 +92,7 @@ fn close(session: &Session, judged: &Entry, state: State, outcome: String) -> Re
     tracing::info!("entry {} closed: {outcome}", entry.number);
     entry.point &= point_exists(session, &entry);
     (entry.state, entry.outcome, entry.ended) = (state, Some(outcome), Some(now()));
+    cut::note(&session.pool.layout, &mut entry);
     locked.close(&entry)?;
     drop(locked);
     session.index(&entry);
@@ -94,19 +104,31 @@ fn point_exists(session: &Session, entry: &Entry) -> bool {
     dir.is_some_and(|dir| dir.point(entry.number).path().is_dir())
 }
 
-/// While a package run of the root we are in is closed, nobody can begin one: dpkg's locks are ours, or
+/// While a package run of a root in use is closed, nobody can begin one there: dpkg's locks are ours, or
 /// those of the program that called us. None: somebody was faster.
 fn keep_others_out(session: &Session, entry: &Entry) -> Result<Option<Option<DpkgLocks>>> {
-    let here = Path::new("/");
-    let concerned = entry.kind == Kind::Packages && is_our_root(session, entry)?;
-    if !concerned || driver::ancestor_holds_frontend(here)? {
+    let Some(merged) = merged_root(session, entry)? else { return Ok(Some(None)) };
+    if driver::ancestor_holds_frontend(&merged)? {
         return Ok(Some(None));
     }
-    match locks::dpkg(here) {
+    match locks::dpkg(&merged) {
         Ok(held) => Ok(Some(Some(held))),
         Err(Error::AptRunning { .. }) => Ok(None),
         Err(other) => Err(other),
     }
+}
+
+/// Where a package run works, as this process sees it: `/`, or the root of a run that is seen from
+/// outside. dpkg's locks are seen only through it.
+fn merged_root(session: &Session, entry: &Entry) -> Result<Option<PathBuf>> {
+    let (Kind::Packages, Some(id), Some(number)) = (&entry.kind, &entry.profile, entry.root) else {
+        return Ok(None);
+    };
+    if is_our_root(session, entry)? {
+        return Ok(Some(PathBuf::from("/")));
+    }
+    let upper = session.pool.layout.profile(id).root(number).upper();
+    Ok(mountinfo::find_overlay(&session.pool.tail(&upper))?.map(|seen| seen.path()))
 }
 
 /// The state a person should be told: what recover would make of an open entry.
@@ -124,6 +146,12 @@ pub fn state_of(session: &Session, entry: &Entry) -> Result<(State, Option<Strin
 pub fn settle(session: &Session, entries: &mut [Entry]) -> Result<()> {
     for entry in entries.iter_mut().filter(|e| e.is_open()) {
         (entry.state, entry.outcome) = state_of(session, entry)?;
+        cut::note(&session.pool.layout, entry);
+    }
+    let done = entries.iter().filter(|e| e.state == State::Completed);
+    let dropped: Vec<_> = done.filter_map(|e| e.cancels).collect();
+    for entry in entries.iter_mut().filter(|e| dropped.contains(&e.number)) {
+        entry.state = State::Cancelled;
     }
     Ok(())
 }
@@ -131,8 +159,44 @@ pub fn settle(session: &Session, entries: &mut [Entry]) -> Result<()> {
 /// dpkg wrote nothing into this root since the point was taken.
 pub fn dpkg_never_wrote(root: &RootDir, point: &RootDir) -> Result<bool> {
     const STATUS: &str = "var/lib/dpkg/status";
-    let updates = files::names(&root.upper().join("var/lib/dpkg/updates"))?;
-    Ok(outcome::never_wrote(upper::inode(point, STATUS), upper::inode(root, STATUS), updates.is_empty()))
+    const STATUS_ASIDE: &str = "var/lib/dpkg/status-new";
+    let nothing_begun =
+        !has_notes(root)? && upper::inode(point, STATUS_ASIDE) == upper::inode(root, STATUS_ASIDE);
+    Ok(outcome::never_wrote(upper::inode(point, STATUS), upper::inode(root, STATUS), nothing_begun))
+}
+
+/// `updates/0000`, `0001`...: what dpkg began. `tmp.i`, where it writes the next one, says nothing.
+fn has_notes(root: &RootDir) -> Result<bool> {
+    let names = files::names(&root.upper().join("var/lib/dpkg/updates"))?;
+    Ok(names.iter().any(|name| name.as_encoded_bytes().iter().all(u8::is_ascii_digit)))
+}
+
+/// What a dpkg that had nothing to do leaves different all the same, and what aptitude copies each time
+/// it looks; and a run lends a link.
+const REWRITTEN: [&str; 4] = [
+    "var/lib/dpkg/status-old",
+    "var/lib/dpkg/updates/tmp.i",
+    "var/lib/aptitude/pkgstates.old",
+    "etc/resolv.conf",
+];
+
+/// dpkg wrote its status anew, as a dpkg does that finds nothing to do (aptitude always calls one): is
+/// the root as it was, in all that an undo would bring back? Whatever a script may have done shows in
+/// the tree, so nothing of what dpkg says of itself is believed. Asked only while the status is the
+/// same, byte for byte: it brings the root to the disk.
+pub fn nothing_changed(root: &RootDir, point: &RootDir, base: &Path) -> Result<bool> {
+    let same = |inside: &str| upper::same_file((point, base), (root, base), Path::new(inside));
+    if !same("var/lib/dpkg/status") || has_notes(root)? {
+        return Ok(false);
+    }
+    let of = |state: &RootDir| changed::State::merged(state, base.to_path_buf());
+    let found = changed::between(&of(point), &of(root))?;
+    let of_no_account = |change: &PathChange| {
+        let named = REWRITTEN.iter().any(|path| change.path == Path::new(path));
+        let lent = change.what == What::Removed && roots::has_lent(point);
+        named && (change.path != Path::new("etc/resolv.conf") || lent)
+    };
+    Ok(found.changes.iter().all(of_no_account))
 }
 
 fn judge(session: &Session, entry: &Entry, locked: bool) -> Result<Verdict> {
@@ -146,7 +210,11 @@ fn judge(session: &Session, entry: &Entry, locked: bool) -> Result<Verdict> {
     };
     let point = dir.as_ref().map(|dir| dir.point(entry.number)).filter(|point| point.path().is_dir());
     let never_wrote = match (&root, &point) {
-        (Some(root), Some(point)) if root_exists => dpkg_never_wrote(root, point)?,
+        (Some(root), Some(point)) if root_exists && entry.kind == Kind::Packages => {
+            let base = roots::base_of(root).map(|version| layout.base(&version));
+            dpkg_never_wrote(root, point)?
+                || base.is_ok_and(|base| nothing_changed(root, point, &base).unwrap_or(false))
+        }
         _ => false,
     };
     let inside = is_our_root(session, entry)?;
@@ -167,7 +235,10 @@ fn judge(session: &Session, entry: &Entry, locked: bool) -> Result<Verdict> {
         driver_holds_lock: inside
             && entry.driver.as_ref().is_some_and(driver::is_alive)
             && locks::frontend_holder("/".as_ref())? == entry.driver.as_ref().map(|d| d.pid),
-        no_other_run: inside && nobody_else_at_work(entry)?,
+        no_other_run: match merged_root(session, entry)? {
+            Some(merged) => nobody_else_at_work(entry, &merged)?,
+            None => false,
+        },
     }))
 }
 
@@ -187,14 +258,14 @@ fn subject_exists(session: &Session, entry: &Entry, dir: Option<&ProfileDir>) ->
     }
 }
 
-/// No other package run of the root we are in can be alive: an ancestor of ours holds dpkg's lock, or
-/// nobody holds any and the driver is gone too (dpkg runs its first hook before it takes its locks).
-fn nobody_else_at_work(entry: &Entry) -> Result<bool> {
-    if driver::ancestor_holds_frontend("/".as_ref())? {
+/// No other package run of this merged root can be alive: an ancestor of ours holds dpkg's lock, or nobody
+/// holds any and the driver is gone too (dpkg runs its first hook before it takes its locks).
+fn nobody_else_at_work(entry: &Entry, merged: &Path) -> Result<bool> {
+    if driver::ancestor_holds_frontend(merged)? {
         return Ok(true);
     }
     let driver_gone = entry.driver.as_ref().is_some_and(driver::is_gone);
-    Ok(driver_gone && locks::dpkg_at_work("/".as_ref())?.is_none())
+    Ok(driver_gone && locks::dpkg_at_work(merged)?.is_none())
 }
 
 /// The lock a living author holds: the profile's, or that of the bases. None: somebody has it.
@@ -226,7 +297,7 @@ fn retire_left_roots(session: &Session, id: &ProfileId) -> Result<()> {
     for number in roots::numbers(&dir.roots())? {
         let being_made = open.iter().any(|entry| entry.number == number);
         if number != current && !being_made && files::names(dir.root(number).path()).is_ok() {
-            stage::retire(session, &dir, number)?;
+            left::retire(session, &dir, number)?;
         }
     }
     take_lent_back(session, &dir.root(current))

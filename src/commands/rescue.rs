@@ -8,7 +8,7 @@ use crate::system::{roots, upper};
 
 use super::cli::{Common, Rescue, RescueVerb};
 use super::session::Session;
-use super::{pruned, report, stage, undo_plan};
+use super::{bare, pruned, report, stage, undo_plan};
 
 pub fn run(args: &Rescue) -> Result<Exit> {
     match &args.verb {
@@ -58,7 +58,7 @@ fn point_line(session: &Session, id: &ProfileId, number: EntryNumber) -> Result<
 }
 
 fn stage(common: &Common, id: &str, entry: &str) -> Result<Exit> {
-    let session = Session::to_change(common)?;
+    let session = Session::mending_if_allowed(common)?;
     let id: ProfileId = id.parse()?;
     let _lock = session.lock_profile(&id)?;
     let facts = undo_plan::look(&session, Some(id.as_str()))?;
@@ -68,11 +68,14 @@ fn stage(common: &Common, id: &str, entry: &str) -> Result<Exit> {
     };
     let preview = match undo_plan::plan(&facts, ask) {
         Ok(plan) => undo_plan::preview(&session, &facts, plan)?,
-        Err(Error::NotInLine { number, .. } | Error::NoSuchEntry { number }) => {
-            return Err(Error::NotInLine { number, profile: id });
+        // What the journal lost, or never had, its point is all that is left of.
+        Err(Error::NoSuchEntry { number }) if facts.points.contains(&number) => {
+            undo_plan::preview(&session, &facts, undo_plan::plan(&facts, Ask::Point(number))?)?
         }
+        Err(Error::NoSuchEntry { number }) => return Err(Error::NotInLine { number, profile: id }),
         Err(other) => return Err(pruned::name(&session, &id, other)),
     };
+    bare::tell(&session);
     report::line(format_args!("{id}: {}", preview.sentence()));
     report::confirm("go on?", common.yes)?;
     let staged = stage::act(&session, &facts, &preview.plan)?;

@@ -32,6 +32,7 @@ pub fn run(
     if dry_run {
         return Ok(Exit::Done);
     }
+    session.pool.need_writable_format()?;
     report::confirm("go on?", session.common.yes)?;
     let count = with_merged_roots(session, facts, target, &paths)?;
     report::note(format_args!(

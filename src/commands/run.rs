@@ -14,7 +14,7 @@ use crate::system::{btrfs, guard, profiles, roots, sandbox};
 
 use super::cli::Common;
 use super::session::Session;
-use super::{now, report, stage};
+use super::{left, now, report, told, undo_plan};
 
 /// A root that is ours for the run.
 struct Held {
@@ -29,12 +29,21 @@ pub fn run(common: &Common, id: &str, command: &[OsString], throwaway: bool) -> 
     let id: ProfileId = id.parse()?;
     let session = Session::to_change(common)?;
     session.need_outside("a run")?;
+    if command.is_empty() && !throwaway {
+        tell(&session, &id);
+    }
     let shell = [OsString::from("/bin/bash"), OsString::from("-l")];
     let command = if command.is_empty() { &shell } else { command };
     let status =
         if throwaway { in_copy(&session, &id, command)? } else { in_profile(&session, &id, command)? };
     // The command's own status, as if it had been run without us.
     std::process::exit(status)
+}
+
+/// Beginning to work in it is logging in. Not being able to look stops nothing: this run may be the way out.
+fn tell(session: &Session, id: &ProfileId) {
+    let Ok(facts) = undo_plan::look(session, Some(id.as_str())) else { return };
+    told::look(session, &facts).unasked().iter().for_each(report::note);
 }
 
 fn in_profile(session: &Session, id: &ProfileId, command: &[OsString]) -> Result<i32> {
@@ -55,7 +64,7 @@ fn in_profile(session: &Session, id: &ProfileId, command: &[OsString]) -> Result
     // Was it left by an undo? Then nobody needs it any more.
     let _still_ours = Lock::take_soon(&dir.lock(), "the profile");
     if _still_ours.is_ok() && roots::current(&dir)? != number {
-        stage::retire(session, &dir, number)?;
+        left::retire(session, &dir, number)?;
     }
     Ok(status)
 }

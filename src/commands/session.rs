@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::model::config::KeyValues;
 use crate::model::error::{At, Error, Result};
+use crate::model::kept::with_unknown;
 use crate::model::layout::ProfileDir;
 use crate::model::profile::Profile;
 use crate::model::{Entry, EntryNumber, ProfileId};
@@ -29,6 +30,8 @@ pub struct ProfileFacts {
     pub in_use: Option<EntryNumber>,
     pub entries: Vec<Entry>,
     pub damaged: Vec<std::path::PathBuf>,
+    /// The highest number that has an entry, readable or not.
+    pub newest: Option<EntryNumber>,
     pub points: BTreeSet<EntryNumber>,
 }
 
@@ -45,6 +48,16 @@ impl Session {
         let session = Session::to_read(common)?;
         session.pool.need_writable_format()?;
         super::recover::recover(&session)?;
+        Ok(session)
+    }
+
+    /// For verbs that also work where a newer program writes the journal: what a cut left is closed first
+    /// where that is ours to do. Whoever goes on to write asks the format.
+    pub fn mending_if_allowed(common: &Common) -> Result<Session> {
+        let session = Session::to_read(common)?;
+        if session.pool.format.may_write() {
+            super::recover::recover(&session)?;
+        }
         Ok(session)
     }
 
@@ -124,6 +137,7 @@ impl Session {
             in_use: self.root_in_use(&dir)?,
             entries: found.entries,
             damaged: found.damaged,
+            newest: found.newest,
             points: roots::numbers(&dir.snapshots())?,
             dir,
         })
@@ -162,7 +176,10 @@ impl Session {
     }
 
     pub fn write_description(&self, dir: &ProfileDir, profile: &Profile) -> Result<()> {
-        files::replace(&dir.description(), &to_json(profile))
+        let path = dir.description();
+        let old = files::read_if_there(&path)?.unwrap_or_default();
+        let value = serde_json::to_value(profile).unwrap_or_default();
+        files::replace(&path, &to_json(&with_unknown::<Profile>(&old, value)))
     }
 
     pub fn write_settings(&self, settings: &KeyValues) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Moving a profile to another state: the steps undo, redo and flipper-rescue share. Order of a
-//! staged change (house rule 2): entry open and durable, own point, new root, sync, POINTER, entry
-//! closed. A cut before the pointer leaves the old state, after it the new one; recover closes the
-//! entry accordingly.
+//! staged change (house rule 2): entry open and durable, own point, new root, sync, POINTER, what it
+//! cancels dropped, entry closed. A cut before the pointer leaves the old state, after it the new one;
+//! recover does what is left to do and closes the entry accordingly.
 
 use crate::model::error::{Error, Result};
 use crate::model::layout::{ProfileDir, RootDir, RootFact};
@@ -11,8 +11,8 @@ use crate::system::locks::{self, DpkgLocks};
 use crate::system::reserve::{For, with_room};
 use crate::system::{btrfs, driver, files, guard, mountinfo, roots};
 
-use super::now;
 use super::session::{ProfileFacts, Session};
+use super::{bare, left, now};
 
 /// What was done, for the report.
 pub struct Staged {
@@ -41,8 +41,12 @@ pub fn keep_packages_still(session: &Session, facts: &ProfileFacts) -> Result<Op
     }
 }
 
-/// Keeps our programs in the pool before a change that takes them out of the profile.
+/// Keeps our programs in the pool before a change that takes them out of the profile. Where a newer
+/// program writes, newer ones are kept.
 pub fn keep_programs(session: &Session, facts: &ProfileFacts) -> Result<()> {
+    if !session.pool.format.may_write() {
+        return Ok(());
+    }
     let root = facts.dir.root(facts.in_use.unwrap_or(facts.current));
     let base = session.pool.layout.base(&roots::base_of(&root)?);
     crate::system::programs::keep(&session.pool.layout, &root, &base)
@@ -60,6 +64,9 @@ pub fn name_worker(session: &Session, facts: &ProfileFacts, error: Error) -> Err
 pub fn act(session: &Session, facts: &ProfileFacts, plan: &Plan) -> Result<Staged> {
     let _still = keep_packages_still(session, facts)?;
     need_nothing_new(session, facts)?;
+    if !session.pool.format.may_write() {
+        return bare::act(session, facts, plan);
+    }
     match plan {
         Plan::Stage { kind, target, leaves, cancels, waits, .. } => {
             stage(session, facts, kind.clone(), *target, *leaves, *cancels, *waits)
@@ -70,9 +77,8 @@ pub fn act(session: &Session, facts: &ProfileFacts, plan: &Plan) -> Result<Stage
 
 /// A package run may have begun and ended while the person read the preview: it was not in it.
 fn need_nothing_new(session: &Session, facts: &ProfileFacts) -> Result<()> {
-    let newest = |entries: &[Entry]| entries.last().map(|entry| entry.number);
-    let now = newest(&session.journal.entries(Some(&facts.id))?.entries);
-    match now > newest(&facts.entries) {
+    let now = session.journal.numbers(Some(&facts.id))?.last().copied();
+    match now > facts.newest {
         true => {
             Err(Error::Busy { what: format!("{}: something happened there since the preview", facts.id) })
         }
@@ -100,116 +106,69 @@ fn stage(
         entry.root = Some(leaves);
         entry.base = Some(base.clone());
         entry.target = Some(target);
+        entry.cancels = cancels;
         entry.point = true;
         entry.person = Some(driver::person("/".as_ref()));
     })?;
-    let root = dir.root(entry.number);
     with_room(layout, For::Recovery, || {
         files::sync_file_system(layout.top())?;
         btrfs::point(dir.root(leaves).path(), dir.point(entry.number).path())
     })?;
     with_room(layout, For::Recovery, || {
-        btrfs::delete_if_there(root.path())?; // the same, when there was no room for it
-        btrfs::snapshot(point.path(), root.path())?;
-        roots::write_fact(&root, RootFact::Entry, &entry.number.to_string())?;
-        roots::carry(&dir.root(leaves), &root, &layout.base(&base))?;
-        roots::give_back_lent(&root, &layout.base(&base))?;
-        files::sync_file_system(layout.top())
+        btrfs::delete_if_there(dir.root(entry.number).path())?; // half made, when there was no room for it
+        make_root(session, dir, entry.number, &point, leaves)
     })?;
     with_room(layout, For::Recovery, || roots::flip(dir, entry.number))?; // the visible moment
+    left::drop_cancelled(session, &entry)?;
     close(session, &mut entry, State::Completed, None)?;
-    if let Some(waiting) = cancels {
-        cancel_entry(session, facts, waiting)?;
-        drop_if_unused(session, &dir.root(waiting))?;
-    }
     if !waits {
-        retire(session, dir, leaves)?;
+        left::retire(session, dir, leaves)?;
     }
     Ok(Staged { entry, waits })
 }
 
+/// `roots/<number>` from a point, whole and durable; nobody sees it before the pointer.
+pub fn make_root(
+    session: &Session,
+    dir: &ProfileDir,
+    number: EntryNumber,
+    point: &RootDir,
+    leaves: EntryNumber,
+) -> Result<()> {
+    let base = session.pool.layout.base(&roots::base_of(point)?);
+    let root = dir.root(number);
+    btrfs::snapshot(point.path(), root.path())?;
+    roots::write_fact(&root, RootFact::Entry, &number.to_string())?;
+    roots::carry(&dir.root(leaves), &root, &base)?;
+    roots::give_back_lent(&root, &base)?;
+    files::sync_file_system(session.pool.layout.top())
+}
+
+/// The pointer goes back to the root in use. An entry like every change, so that a cut right after the
+/// pointer reads as what it is.
 fn cancel(
     session: &Session,
     facts: &ProfileFacts,
     waiting: EntryNumber,
     back_to: EntryNumber,
 ) -> Result<Staged> {
-    let root = facts.dir.root(waiting);
-    let _claimed = guard::claim(&session.pool, &root)?; // refused before anything changed
-    let layout = &session.pool.layout;
-    with_room(layout, For::Recovery, || roots::flip(&facts.dir, back_to))?; // the visible moment
-    let entry = cancel_entry(session, facts, waiting)?;
-    btrfs::delete(root.path())?;
-    Ok(Staged { entry, waits: false })
-}
-
-/// A root nobody ran, so nothing was written into it. Somebody may look at it: recover removes it later.
-fn drop_if_unused(session: &Session, root: &RootDir) -> Result<()> {
-    match guard::claim(&session.pool, root) {
-        Ok(_claimed) => btrfs::delete(root.path()),
-        Err(Error::InUse { .. }) => Ok(()),
-        Err(other) => Err(other),
-    }
-}
-
-/// The entry of a root that waited and will never be booted.
-fn cancel_entry(session: &Session, facts: &ProfileFacts, waiting: EntryNumber) -> Result<Entry> {
-    let entry = facts.entries.iter().find(|entry| entry.number == waiting).cloned();
-    let mut entry = entry.ok_or(Error::NoSuchEntry { number: waiting })?;
-    close(session, &mut entry, State::Cancelled, Some("cancelled before its boot".into()))?;
-    Ok(entry)
-}
-
-/// Deletes a root that is not current any more and that nobody uses. What was written into it after
-/// its last point is kept first, as the point of an entry of kind `left`. The caller holds the profile's
-/// lock; another program may have been faster.
-pub fn retire(session: &Session, dir: &ProfileDir, number: EntryNumber) -> Result<()> {
-    let root = dir.root(number);
-    if !root.path().is_dir() {
-        return Ok(());
-    }
-    let lock = match guard::claim(&session.pool, &root) {
-        Err(Error::InUse { .. }) => return Ok(()),
-        other => other?,
-    };
-    if written_since_last_point(session, dir, number)? {
-        keep_what_was_left(session, dir, number)?;
-    }
-    btrfs::delete(root.path())?;
-    drop(lock);
-    Ok(())
-}
-
-fn written_since_last_point(session: &Session, dir: &ProfileDir, number: EntryNumber) -> Result<bool> {
-    let Some(id) = profile_of(dir) else { return Ok(false) };
-    let entries = session.journal.entries(Some(&id))?.entries;
-    let of_root = entries.iter().filter(|entry| entry.root == Some(number)).map(|entry| entry.number);
-    let newest = of_root.filter(|n| dir.point(*n).path().exists()).max();
-    let Some(newest) = newest else { return Ok(true) };
-    files::sync_file_system(dir.path())?;
-    let taken = btrfs::created_in(dir.point(newest).path())?;
-    Ok(btrfs::generation(dir.root(number).path())? > taken)
-}
-
-fn keep_what_was_left(session: &Session, dir: &ProfileDir, number: EntryNumber) -> Result<()> {
-    let base = roots::base_of(&dir.root(number))?;
-    let mut entry = session.journal.lock()?.begin(Kind::Left, now(), |entry| {
-        entry.profile = profile_of(dir);
-        entry.root = Some(number);
-        entry.base = Some(base);
-        entry.point = true;
-        entry.outcome = Some("what was written after the last entry of a root that was left".into());
+    let claimed = guard::claim(&session.pool, &facts.dir.root(waiting))?; // refused before anything changed
+    let base = roots::base_of(&facts.dir.root(back_to)).ok();
+    let mut entry = session.journal.lock()?.begin(Kind::Cancel, now(), |entry| {
+        entry.profile = Some(facts.id.clone());
+        entry.root = Some(back_to);
+        entry.base = base;
+        entry.cancels = Some(waiting);
+        entry.person = Some(driver::person("/".as_ref()));
     })?;
     with_room(&session.pool.layout, For::Recovery, || {
         files::sync_file_system(session.pool.layout.top())?;
-        btrfs::point(dir.root(number).path(), dir.point(entry.number).path())
+        roots::flip(&facts.dir, back_to) // the visible moment
     })?;
-    let outcome = entry.outcome.clone();
-    close(session, &mut entry, State::Completed, outcome)
-}
-
-fn profile_of(dir: &ProfileDir) -> Option<crate::model::ProfileId> {
-    dir.path().file_name()?.to_str()?.parse().ok()
+    drop(claimed);
+    left::drop_cancelled(session, &entry)?;
+    close(session, &mut entry, State::Completed, None)?;
+    Ok(Staged { entry, waits: false })
 }
 
 /// Closes an entry and tells the index.

@@ -1,12 +1,12 @@
 //! `flipper-profile status`: what is protected, what waits, and the one next command.
 
+use crate::model::ProfileId;
 use crate::model::error::{Error, Exit, Result};
-use crate::model::{ProfileId, State};
 use crate::system::{base, files, guard, pool};
 
 use super::cli::Common;
 use super::session::Session;
-use super::{report, undo_plan};
+use super::{report, told, undo_plan};
 
 pub fn run(common: &Common) -> Result<Exit> {
     let session = match Session::to_read(common) {
@@ -34,7 +34,9 @@ pub fn run(common: &Common) -> Result<Exit> {
         }
     }
     let why = files::read_line(pool::UNPROTECTED.as_ref()).unwrap_or_default();
-    if booted.is_some() && !why.is_empty() {
+    let kept =
+        list.iter().any(|p: &serde_json::Value| p["unprotected"].as_array().is_some_and(|a| !a.is_empty()));
+    if booted.is_some() && !why.is_empty() && !kept {
         attention.push(format!("the last package run here was not protected: {why}"));
     }
     let next = next_command(&session, &profiles, booted.is_some())?;
@@ -77,15 +79,8 @@ fn profile_row(
         (Some(_), None, None) => "in use".to_owned(),
         (None, ..) => String::new(),
     };
-    let newest = facts.entries.iter().rev().find(|e| e.kind == crate::model::Kind::Packages);
-    if let Some(entry) = newest.filter(|e| e.state == State::Interrupted || e.state == State::Failed) {
-        let done = if entry.state == State::Failed { "did not end well" } else { "was cut off" };
-        let what = entry.command_line.clone().unwrap_or_else(|| "a package run".into());
-        attention.push(format!(
-            "{id}: entry {}: {what} {done}: flipper-undo takes it back, dpkg --configure -a finishes it",
-            entry.number
-        ));
-    }
+    let told = told::look(session, &facts);
+    attention.extend(told.sentences().into_iter().map(|sentence| format!("{id}: {sentence}")));
     for damaged in &facts.damaged {
         attention.push(format!("{id}: {} cannot be read", damaged.display()));
     }
@@ -98,6 +93,10 @@ fn profile_row(
     let value = serde_json::json!({
         "id": id, "root": facts.current, "in_use": facts.in_use, "waiting": waiting,
         "points": facts.points.len(), "mounted": mounted,
+        "unsettled": told.unsettled.iter().map(|(entry, sentence)| serde_json::json!({
+            "entry": entry.number, "state": entry.state, "cut": entry.cut, "sentence": sentence,
+        })).collect::<Vec<_>>(),
+        "unprotected": told.unprotected,
     });
     Ok((row, value))
 }

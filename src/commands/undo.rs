@@ -6,9 +6,10 @@ use crate::policy::undo::{Ask, Plan};
 use crate::system::pool;
 
 use super::cli::Undo;
+use super::report::difference::Length;
 use super::session::{ProfileFacts, Session};
 use super::undo_plan::{self, Preview};
-use super::{delete, pruned, report, restore, stage, undo_list};
+use super::{bare, delete, pruned, report, restore, stage, undo_list};
 
 pub fn run(args: &Undo) -> Result<Exit> {
     let ask = ask(args)?;
@@ -16,11 +17,14 @@ pub fn run(args: &Undo) -> Result<Exit> {
         return undo_list::list(&args.common, args.profile.as_deref());
     }
     if let Some(number) = &args.show {
-        return undo_list::show(&args.common, args.profile.as_deref(), number.parse()?);
+        let length = Length::asked(args.stat, args.all);
+        return undo_list::show(&args.common, args.profile.as_deref(), number.parse()?, length);
     }
     // A dry run looks with a reader's eyes: recover mends nothing, but is asked what it would say.
-    let session =
-        if args.dry_run { Session::to_read(&args.common)? } else { Session::to_change(&args.common)? };
+    let session = match args.dry_run {
+        true => Session::to_read(&args.common)?,
+        false => Session::mending_if_allowed(&args.common)?,
+    };
     if let Some(id) = deleted_profile(&session, args)? {
         return delete::undelete(&session, &id);
     }
@@ -33,6 +37,7 @@ pub fn run(args: &Undo) -> Result<Exit> {
     let plan = undo_plan::plan(&facts, ask)
         .map_err(|error| pruned::name(&session, &facts.id, stage::name_worker(&session, &facts, error)))?;
     let preview = undo_plan::preview(&session, &facts, plan)?;
+    bare::tell(&session);
     show(&session, &facts, &preview);
     if args.dry_run {
         return Ok(Exit::Done);
@@ -85,19 +90,35 @@ fn show(session: &Session, facts: &ProfileFacts, preview: &Preview) {
             facts.id
         ));
     }
-    if !preview.left_behind.is_empty() {
-        let numbers: Vec<String> = preview.left_behind.iter().map(ToString::to_string).collect();
-        let numbers = numbers.join(", ");
-        report::line(format_args!(
-            "  entries {numbers} went into the root that is being left; its state is kept"
-        ));
+    if let Some(cut) = preview.plan.target().filter(|_| !preview.repairs.is_empty()) {
+        let (repairs, newest) = (numbers(&preview.repairs), preview.repairs[0]);
+        report::line(format_args!("  entry {repairs} only finished entry {cut}, which was cut: one step"));
+        report::line(format_args!("  (flipper-undo {newest} takes back entry {newest} alone)"));
     }
+    if let Plan::Stage { cancels: Some(waiting), .. } = &preview.plan {
+        report::line(format_args!("  entry {waiting}, which waits for the next start, is dropped for it"));
+    }
+    if !preview.left_behind.is_empty() {
+        let numbers = numbers(&preview.left_behind);
+        report::line(match &preview.plan {
+            Plan::Stage { .. } => {
+                format!("  entries {numbers} went into the root that is being left; its state is kept")
+            }
+            Plan::Cancel { .. } => format!("  entries {numbers} were made since and stay"),
+        });
+    }
+}
+
+fn numbers(of: &[EntryNumber]) -> String {
+    of.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn finish(facts: &ProfileFacts, preview: &Preview, staged: &stage::Staged) {
     let number = staged.entry.number;
     let sentence = match (&preview.plan, staged.waits) {
-        (Plan::Cancel { .. }, _) => format!("entry {number} is cancelled: {} stays as it is", facts.id),
+        (Plan::Cancel { entry, .. }, _) => {
+            format!("entry {entry} is cancelled (entry {number}): {} stays as it is", facts.id)
+        }
         (_, false) => format!("done (entry {number}): {} is back", facts.id),
         (_, true) if runs_here(facts) => {
             format!(
@@ -127,6 +148,6 @@ fn json(facts: &ProfileFacts, preview: &Preview) -> serde_json::Value {
     serde_json::json!({
         "profile": facts.id, "plan": plan, "changes": preview.changes,
         "conffiles": preview.conffiles.iter().map(|p| p.to_string_lossy()).collect::<Vec<_>>(),
-        "left_behind": preview.left_behind, "sentence": preview.sentence(),
+        "left_behind": preview.left_behind, "repairs": preview.repairs, "sentence": preview.sentence(),
     })
 }

@@ -22,6 +22,8 @@ pub struct Preview {
     pub changes: Vec<Change>,
     pub conffiles: Vec<PathBuf>,
     pub left_behind: Vec<EntryNumber>,
+    /// Runs that only finished the one that was cut before them, and go with it.
+    pub repairs: Vec<EntryNumber>,
     /// The base changes with it: from, to.
     pub bases: Option<(String, String)>,
 }
@@ -54,8 +56,10 @@ pub fn waiting(facts: &ProfileFacts) -> Option<EntryNumber> {
 /// Compares the state a plan leaves with the one it returns to.
 pub fn preview(session: &Session, facts: &ProfileFacts, plan: Plan) -> Result<Preview> {
     let left_behind = undo::left_behind(&policy_facts(facts));
+    let repairs = undo::repairs(&policy_facts(facts), &plan);
     let Plan::Stage { target, leaves, kind, .. } = &plan else {
-        return Ok(Preview { plan, changes: Vec::new(), conffiles: Vec::new(), left_behind, bases: None });
+        let (changes, conffiles) = (Vec::new(), Vec::new());
+        return Ok(Preview { plan, changes, conffiles, left_behind, repairs, bases: None });
     };
     let now = State::read(session, facts.dir.root(*leaves))?;
     let then = State::read(session, facts.dir.point(*target))?;
@@ -64,21 +68,26 @@ pub fn preview(session: &Session, facts: &ProfileFacts, plan: Plan) -> Result<Pr
     let changes = compare(from, to).unwrap_or_default();
     let conffiles = changed_conffiles(&now, &then);
     let bases = (now.base_name != then.base_name).then(|| (now.base_name.clone(), then.base_name.clone()));
-    Ok(Preview { plan, changes, conffiles, left_behind, bases })
+    Ok(Preview { plan, changes, conffiles, left_behind, repairs, bases })
+}
+
+/// The packages that differ between two states of a profile; None when a database cannot be read.
+pub fn changes_between(session: &Session, from: RootDir, to: RootDir) -> Result<Option<Vec<Change>>> {
+    Ok(compare(&State::read(session, from)?, &State::read(session, to)?))
 }
 
 /// One side of the comparison.
-struct State {
-    root: RootDir,
-    base: PathBuf,
+pub struct State {
+    pub root: RootDir,
+    pub base: PathBuf,
     base_name: String,
     /// Absent when what is there cannot be read (a FIFO, a directory).
-    status: Option<Vec<u8>>,
+    pub status: Option<Vec<u8>>,
     marks: Vec<u8>,
 }
 
 impl State {
-    fn read(session: &Session, root: RootDir) -> Result<State> {
+    pub fn read(session: &Session, root: RootDir) -> Result<State> {
         let version = roots::base_of(&root)?;
         let base = session.pool.layout.base(&version);
         let read = |inside: &str| upper::read(&root, &base, inside).ok().map(Option::unwrap_or_default);
@@ -88,7 +97,8 @@ impl State {
     }
 }
 
-fn compare(from: &State, to: &State) -> Option<Vec<Change>> {
+/// The packages that differ; None when a database is damaged.
+pub fn compare(from: &State, to: &State) -> Option<Vec<Change>> {
     let (before, after) = (from.status.as_deref()?, to.status.as_deref()?);
     let (before, after) = (Status::parse(before).ok()?, Status::parse(after).ok()?);
     let marks = ExtendedStates::parse(&to.marks).ok()?;

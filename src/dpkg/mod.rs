@@ -1,10 +1,12 @@
 //! DEBIAN FORMATS. Bytes in, data out: no files are opened here and nothing of ours is imported, so
 //! everything can be tested against dpkg and apt themselves (tests/property.rs).
 
+pub mod command_line;
 pub mod conffiles;
 pub mod deb822;
 pub mod error;
 pub mod extended_states;
+pub mod file_list;
 pub mod hook_stream;
 pub mod package_list;
 pub mod status;

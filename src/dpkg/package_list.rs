@@ -13,10 +13,15 @@ pub fn find(text: &[u8], wanted: &[(&str, &str, &str)]) -> Vec<usize> {
         by_name.entry(package.as_bytes()).or_default().push(at);
     }
     let mut found = Vec::new();
+    let mut end = 0;
     for start in paragraph_starts(text) {
+        // A second Package field says nothing, and looking for the end from each would never end.
+        if start < end {
+            continue;
+        }
         let name = line_from(text, start);
         let Some(candidates) = by_name.get(name) else { continue };
-        let end = memmem::find(&text[start..], b"\n\n").map_or(text.len(), |n| start + n);
+        end = memmem::find(&text[start..], b"\n\n").map_or(text.len(), |n| start + n);
         let paragraph = &text[start..end];
         let (version, architecture) =
             (field(paragraph, b"\nVersion: "), field(paragraph, b"\nArchitecture: "));

@@ -48,7 +48,7 @@ impl Booted {
     pub fn parse(text: &str) -> Result<Booted, Error> {
         let broken = |why: &str| Error::Damaged { what: "/run/flipper/booted".into(), why: why.into() };
         let value = |key: &str| {
-            text.lines()
+            text.split('\n')
                 .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
                 .ok_or_else(|| broken(&format!("it has no line {key}=")))
         };

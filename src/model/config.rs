@@ -16,7 +16,7 @@ pub struct KeyValues {
 
 impl KeyValues {
     pub fn parse(text: &str) -> KeyValues {
-        KeyValues { lines: text.lines().map(str::to_owned).collect() }
+        KeyValues { lines: text.split_terminator('\n').map(str::to_owned).collect() }
     }
 
     pub fn get(&self, key: &str) -> Option<&str> {
@@ -46,7 +46,11 @@ impl KeyValues {
     }
 }
 
-/// `@journal/format`: what wrote this pool, and who may still read and write it.
+/// `@journal/format`: what wrote this pool, and who may still read and write it. A later format is a
+/// minor step as long as `oldest_writer` stays: only additions, which older programs keep and show. It
+/// is a major step for programs older than `oldest_writer`: they read it, and undo from btrfs alone.
+/// `oldest_reader` rises only when what lies below `@profiles` means something else; then they leave the
+/// pool alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Format {
     pub format: u32,
@@ -61,17 +65,11 @@ pub struct Format {
 impl Format {
     pub fn parse(text: &str) -> Result<Format, Error> {
         let keys = KeyValues::parse(text);
-        let number = |key: &str| {
-            keys.get(key).and_then(|v| v.parse::<u64>().ok()).ok_or_else(|| Error::Damaged {
-                what: "@journal/format".into(),
-                why: format!("it has no line {key}=NUMBER"),
-            })
-        };
         Ok(Format {
-            format: number("format")? as u32,
-            oldest_reader: number("oldest_reader")? as u32,
-            oldest_writer: number("oldest_writer")? as u32,
-            inode_floor: number("inode_floor")?,
+            format: number(&keys, "format")?,
+            oldest_reader: number(&keys, "oldest_reader")?,
+            oldest_writer: number(&keys, "oldest_writer")?,
+            inode_floor: number(&keys, "inode_floor")?,
         })
     }
 
@@ -89,6 +87,13 @@ impl Format {
     pub fn may_write(&self) -> bool {
         self.oldest_writer <= FORMAT
     }
+}
+
+fn number<N: std::str::FromStr>(keys: &KeyValues, key: &str) -> Result<N, Error> {
+    keys.get(key).and_then(|text| text.parse().ok()).ok_or_else(|| Error::Damaged {
+        what: "@journal/format".into(),
+        why: format!("it has no line {key}=NUMBER"),
+    })
 }
 
 /// What a fresh pool says in `@journal/pool.conf`.
@@ -143,5 +148,8 @@ mod tests {
         let newer = Format::parse("format=9\noldest_reader=1\noldest_writer=9\ninode_floor=65536\n").unwrap();
         assert!(newer.may_read() && !newer.may_write());
         assert!(Format::parse("format=1\n").is_err());
+        // Never cut down to a number that says otherwise.
+        let huge = "format=1\noldest_reader=1\noldest_writer=4294967297\ninode_floor=65536\n";
+        assert!(Format::parse(huge).is_err());
     }
 }

@@ -5,6 +5,11 @@
 //! The words of an entry's life: *open* (begun, nothing is known yet), then one of *completed*,
 //! *failed* (it ended, and not everything it wanted is so), *interrupted* (nobody closed it and
 //! nobody is left who could), *cancelled* (taken back before it became visible).
+//!
+//! Within one format only additions are made, and a program that is older than what wrote an entry
+//! keeps what it does not know: fields here in `more`, kinds, states and actions as the word they are,
+//! and what lies deeper through [`super::kept`] when it writes the entry again. Numbers are integers
+//! below 2^63.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::id::{BaseVersion, EntryNumber, ProfileId};
+pub use super::words::{Action, State, count_actions};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
@@ -30,6 +36,10 @@ pub struct Entry {
     /// The state this entry returns to, for undo and redo: the state before entry `target`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<EntryNumber>,
+    /// The waiting entry that this one drops once its own moment has come: its root goes, and it becomes
+    /// cancelled before this one is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancels: Option<EntryNumber>,
     /// True once `snapshots/<number>` was taken. Whether it still is there, only the pool knows.
     #[serde(default)]
     pub point: bool,
@@ -55,6 +65,9 @@ pub struct Entry {
     /// How it ended, in one sentence, when there is more to say than the state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
+    /// How far an interrupted package run got; absent when nobody can say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<Cut>,
     /// Other facts of this kind of entry, and what a newer program wrote: kept and shown.
     #[serde(flatten)]
     pub more: Map<String, Value>,
@@ -70,6 +83,8 @@ pub enum Kind {
     Undo,
     /// An undo taken back.
     Redo,
+    /// A root that waited was dropped: the pointer went back to the root in use.
+    Cancel,
     /// `flipper-undo N --path P`: some paths put back, live.
     Restore,
     /// A profile was made.
@@ -90,6 +105,8 @@ pub enum Kind {
     Default,
     /// A base was removed.
     PruneBase,
+    /// A point taken by hand: the state before it IS the saved state.
+    Save,
     /// Points and deleted profiles were let go. `more` says which: [`PRUNED_POINTS`].
     Prune,
     Other(String),
@@ -103,10 +120,11 @@ pub const PRUNED_POINTS: &str = "points";
 pub const PRUNED_PROFILES: &str = "profiles";
 
 impl Kind {
-    const NAMES: [(Kind, &'static str); 14] = [
+    const NAMES: [(Kind, &'static str); 16] = [
         (Kind::Packages, "packages"),
         (Kind::Undo, "undo"),
         (Kind::Redo, "redo"),
+        (Kind::Cancel, "cancel"),
         (Kind::Restore, "restore"),
         (Kind::Create, "create"),
         (Kind::Clone, "clone"),
@@ -117,6 +135,7 @@ impl Kind {
         (Kind::Import, "import"),
         (Kind::Default, "default"),
         (Kind::PruneBase, "prune-base"),
+        (Kind::Save, "save"),
         (Kind::Prune, "prune"),
     ];
 
@@ -137,6 +156,12 @@ impl Kind {
     pub fn is_change(&self) -> bool {
         matches!(self, Kind::Packages | Kind::Set | Kind::Restore)
     }
+
+    /// Is its state worth returning to by its number, wherever the profile went since? The states an
+    /// undo or a redo left, what was left behind, and what a person saved.
+    pub fn is_destination(&self) -> bool {
+        matches!(self, Kind::Undo | Kind::Redo | Kind::Left | Kind::Save)
+    }
 }
 
 impl From<String> for Kind {
@@ -149,28 +174,6 @@ impl From<String> for Kind {
 impl From<Kind> for String {
     fn from(kind: Kind) -> String {
         kind.name().to_owned()
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    Open,
-    Completed,
-    Failed,
-    Interrupted,
-    Cancelled,
-}
-
-impl State {
-    pub fn name(self) -> &'static str {
-        match self {
-            State::Open => "open",
-            State::Completed => "completed",
-            State::Failed => "failed",
-            State::Interrupted => "interrupted",
-            State::Cancelled => "cancelled",
-        }
     }
 }
 
@@ -194,6 +197,17 @@ pub struct Person {
     pub uid: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+}
+
+/// Where a package run was cut, as dpkg's database tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    /// Planned packages that had reached their state.
+    pub reached: usize,
+    /// 0 when no plan is known (a plain dpkg has none).
+    pub planned: usize,
+    /// The last sign of life in dpkg's database. RFC 3339, UTC.
+    pub at: String,
 }
 
 /// One package of a plan.
@@ -234,62 +248,6 @@ pub struct Change {
     pub stuck: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Action {
-    Install,
-    Upgrade,
-    Downgrade,
-    Reinstall,
-    /// The package's files went, its conffiles stayed.
-    Remove,
-    Purge,
-    /// Only configured: it had been unpacked before.
-    Configure,
-    /// Only its auto mark, hold or state changed.
-    Mark,
-}
-
-impl Action {
-    /// "7 upgraded": the word for a count of these, in the past tense.
-    pub fn past(self) -> &'static str {
-        match self {
-            Action::Install => "installed",
-            Action::Upgrade => "upgraded",
-            Action::Downgrade => "downgraded",
-            Action::Reinstall => "reinstalled",
-            Action::Remove => "removed",
-            Action::Purge => "purged",
-            Action::Configure => "configured",
-            Action::Mark => "marked",
-        }
-    }
-
-    /// "takes back 7 upgrades": the noun, singular and plural.
-    pub fn noun(self, count: usize) -> &'static str {
-        let (one, many) = match self {
-            Action::Install => ("installation", "installations"),
-            Action::Upgrade => ("upgrade", "upgrades"),
-            Action::Downgrade => ("downgrade", "downgrades"),
-            Action::Reinstall => ("reinstallation", "reinstallations"),
-            Action::Remove => ("removal", "removals"),
-            Action::Purge => ("purge", "purges"),
-            Action::Configure => ("configuration", "configurations"),
-            Action::Mark => ("mark", "marks"),
-        };
-        if count == 1 { one } else { many }
-    }
-}
-
-/// How many of each action there are, in the order people read them.
-pub fn count_actions(actions: impl IntoIterator<Item = Action>) -> BTreeMap<Action, usize> {
-    let mut counts = BTreeMap::new();
-    for action in actions {
-        *counts.entry(action).or_insert(0) += 1;
-    }
-    counts
-}
-
 impl Entry {
     /// A fresh open entry; the caller fills in what it knows.
     pub fn begin(number: EntryNumber, kind: Kind, started: String) -> Entry {
@@ -301,6 +259,7 @@ impl Entry {
             kind,
             state: State::Open,
             target: None,
+            cancels: None,
             point: false,
             driver: None,
             command_line: None,
@@ -311,6 +270,7 @@ impl Entry {
             planned: Vec::new(),
             changes: Vec::new(),
             outcome: None,
+            cut: None,
             more: Map::new(),
         }
     }

@@ -51,6 +51,7 @@ pub enum Error {
     NoSuchEntry { number: EntryNumber },
     NotInLine { number: EntryNumber, profile: ProfileId },
     PointMissing { number: EntryNumber },
+    NoStateBefore { number: EntryNumber },
     PointPruned { number: EntryNumber, by: EntryNumber, when: String },
     NotPinned { number: EntryNumber },
     BadSetting { line: String, why: String },
@@ -94,8 +95,9 @@ impl Error {
                     .into()
             }
             NotAPool { .. } => "prepare it with: flipper-profile init".into(),
-            DeviceHolds { .. } => {
-                "if nothing on it is needed any more: wipefs --all it yourself first".into()
+            DeviceHolds { path, .. } => {
+                let path = path.display();
+                format!("if nothing on it is needed any more: mkfs.btrfs --force {path}, and then this again")
             }
             NotConfirmed { .. } => "say yes on a terminal, or give --yes".into(),
             NoSuchProfile { .. } | NoProfileNamed => "list profiles with: flipper-profile list".into(),
@@ -107,6 +109,9 @@ impl Error {
             InsideRun { .. } => "leave the run first".into(),
             NotInLine { number, profile } => {
                 format!("make a profile of that state with: flipper-profile clone {profile}@{number} NEW")
+            }
+            NoStateBefore { .. } => {
+                "what it dropped is staged again with: flipper-undo, or flipper-undo N".into()
             }
             NothingToUndo { .. } | NothingToCancel { .. } => "list entries with: flipper-undo --list".into(),
             NothingToRedo { newer: Some(newer), .. } => {
@@ -172,6 +177,12 @@ impl fmt::Display for Error {
             NoSuchEntry { number } => write!(out, "there is no entry {number}"),
             NotInLine { number, profile } => {
                 write!(out, "entry {number} is not in the line of descent of what {profile} is now")
+            }
+            NoStateBefore { number } => {
+                write!(
+                    out,
+                    "entry {number} dropped what waited and changed nothing else: there is nothing to return to"
+                )
             }
             PointMissing { number } => write!(out, "the point before entry {number} is not kept any more"),
             PointPruned { number, by, when } => {

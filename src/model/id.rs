@@ -69,19 +69,42 @@ impl FromStr for BaseVersion {
 
 /// The number of a journal entry. Pool-wide, from 1, never reused. It also names what the entry
 /// made: `roots/57` is the root made by entry 57, `snapshots/57` the state before entry 57.
+///
+/// At most 2^63-1, which is what SQLite counts to; nobody gets there by counting, but a file may say so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "u64", into = "u64")]
 pub struct EntryNumber(u64);
 
 impl EntryNumber {
     pub const FIRST: EntryNumber = EntryNumber(1);
+    /// The greatest there can be (SQLite counts to it); no entry comes to have it.
+    pub const LAST: EntryNumber = EntryNumber(i64::MAX as u64);
 
     pub fn get(self) -> u64 {
         self.0
     }
 
+    /// The last one has no next: it is itself, and making its entry fails.
     pub fn next(self) -> EntryNumber {
-        EntryNumber(self.0 + 1)
+        EntryNumber((self.0 + 1).min(EntryNumber::LAST.0))
+    }
+}
+
+impl TryFrom<u64> for EntryNumber {
+    type Error = Error;
+
+    fn try_from(number: u64) -> Result<Self, Error> {
+        match number {
+            0 => Err(Error::BadEntryNumber { text: "0".to_owned() }),
+            n if n > EntryNumber::LAST.0 => Err(Error::BadEntryNumber { text: n.to_string() }),
+            n => Ok(EntryNumber(n)),
+        }
+    }
+}
+
+impl From<EntryNumber> for u64 {
+    fn from(number: EntryNumber) -> u64 {
+        number.0
     }
 }
 
@@ -91,7 +114,7 @@ impl FromStr for EntryNumber {
     fn from_str(text: &str) -> Result<Self, Error> {
         // No sign, no leading zero: the number must print back to the name of its directory.
         match text.parse::<u64>() {
-            Ok(n) if n > 0 && n.to_string() == text => Ok(EntryNumber(n)),
+            Ok(n) if n.to_string() == text => EntryNumber::try_from(n),
             _ => Err(Error::BadEntryNumber { text: text.to_owned() }),
         }
     }
@@ -184,8 +207,13 @@ mod tests {
     #[test]
     fn entry_numbers_print_back_to_their_name() {
         assert_eq!("57".parse::<EntryNumber>().unwrap().to_string(), "57");
-        for bad in ["0", "007", "+5", "-1", "", " 5", "5 ", "1e3", "18446744073709551616"] {
+        let last = "9223372036854775807".parse::<EntryNumber>().unwrap();
+        assert_eq!(last.next(), last);
+        let too_large = ["9223372036854775808", "18446744073709551615", "18446744073709551616"];
+        let no_numbers = ["0", "007", "+5", "-1", "", " 5", "5 ", "1e3"];
+        for bad in too_large.into_iter().chain(no_numbers) {
             assert!(bad.parse::<EntryNumber>().is_err(), "{bad}");
+            assert!(serde_json::from_str::<EntryNumber>(bad).is_err() || bad.trim() == "5", "{bad}");
         }
     }
 

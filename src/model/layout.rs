@@ -140,6 +140,11 @@ impl Layout {
         self.journal().join("journal.db")
     }
 
+    /// `@journal/space.cache`: who holds what, as `space` last saw it
+    pub fn space_cache(&self) -> PathBuf {
+        self.journal().join("space.cache")
+    }
+
     /// `@journal/entries`
     pub fn all_entries(&self) -> PathBuf {
         self.journal().join("entries")

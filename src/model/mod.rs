@@ -4,11 +4,15 @@
 pub mod booted;
 pub mod carried;
 pub mod config;
+pub mod difference;
 pub mod entry;
 pub mod error;
+pub mod holdings;
 pub mod id;
+pub mod kept;
 pub mod layout;
 pub mod profile;
+pub mod words;
 
 pub use entry::{Entry, Kind, State};
 pub use error::{Error, Result};

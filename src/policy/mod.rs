@@ -1,8 +1,14 @@
 //! DECISIONS. Facts in, a verdict or a plan out: nothing here reads, writes or asks.
 
 pub mod descent;
+pub mod difference;
 pub mod outcome;
 pub mod recover;
+pub mod repair;
 pub mod retention;
 pub mod settled;
+pub mod space;
+pub mod span;
+pub mod text_diff;
+pub mod told;
 pub mod undo;

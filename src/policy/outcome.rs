@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::dpkg::command_line::{self, Asked};
 use crate::dpkg::hook_stream::{HookAction, HookStream, What};
 use crate::dpkg::status::{MultiArch, Package, PackageState, Want};
 use crate::dpkg::{ExtendedStates, Status, version};
@@ -40,6 +41,38 @@ fn plan_of(line: &HookAction) -> Planned {
         old: line.old_version.clone(),
         new: line.new_version.clone(),
         action,
+    }
+}
+
+/// What a plain dpkg was to do, by its words. `shown` is what each .deb is, in the words' order.
+pub fn planned_by_dpkg(asked: &Asked, shown: &[Vec<u8>], before: &Status) -> Vec<Planned> {
+    let installed = |name: &str, architecture: Option<&str>| {
+        let same = |p: &&Package| {
+            p.name == name && p.state.has_files() && architecture.is_none_or(|a| a == p.architecture)
+        };
+        before.packages.iter().find(same)
+    };
+    let gone = |name: &String, action: Action| {
+        let (name, architecture) = name.split_once(':').map_or((name.as_str(), None), |(n, a)| (n, Some(a)));
+        let package = installed(name, architecture)?;
+        let (architecture, old) = (package.architecture.to_owned(), package.version.map(str::to_owned));
+        Some(Planned { package: name.to_owned(), architecture, old, new: None, action })
+    };
+    let came = |shown: &Vec<u8>| {
+        let (name, version, architecture) = command_line::parse_shown(shown)?;
+        let old = installed(name, Some(architecture)).or(installed(name, None)).and_then(|p| p.version);
+        Some(Planned {
+            package: name.to_owned(),
+            architecture: architecture.to_owned(),
+            old: old.map(str::to_owned),
+            new: Some(version.to_owned()),
+            action: old.map_or(Action::Install, |old| by_versions(old, version)),
+        })
+    };
+    match asked {
+        Asked::Archives(_) => shown.iter().filter_map(came).collect(),
+        Asked::Remove(names) => names.iter().filter_map(|name| gone(name, Action::Remove)).collect(),
+        Asked::Purge(names) => names.iter().filter_map(|name| gone(name, Action::Purge)).collect(),
     }
 }
 
@@ -195,6 +228,11 @@ pub fn state(planned: &[Planned], changes: &[Change], after: &Status) -> (State,
     (State::Failed, Some(reasons.join("; ")))
 }
 
+/// How many planned packages have reached their state.
+pub fn progress(planned: &[Planned], now: &Status) -> usize {
+    planned.iter().filter(|plan| reached(plan, now)).count()
+}
+
 fn reached(plan: &Planned, after: &Status) -> bool {
     let now = after.find(&plan.package, &plan.architecture);
     match plan.action {
@@ -207,15 +245,16 @@ fn reached(plan: &Planned, after: &Status) -> bool {
 }
 
 /// Is the run's point worth nothing? Only when dpkg never wrote: /var/lib/dpkg/status is the very file
-/// (by inode number) that the snapshot holds, and updates/ is empty. What the status says proves
+/// (by inode number) that the snapshot holds, and nothing was begun: updates/ is empty, and there is no
+/// new status-new, which a power cut leaves while dpkg writes its status. What the status says proves
 /// nothing (a preinst may destroy much and leave it as it was), but dpkg notes what it begins in
 /// updates/ before it runs the first script, and writes the status anew at its end. Not knowing is a no.
 pub fn never_wrote(
     status_inode_before: Option<u64>,
     status_inode_now: Option<u64>,
-    updates_empty: bool,
+    nothing_begun: bool,
 ) -> bool {
-    status_inode_before.is_some() && status_inode_before == status_inode_now && updates_empty
+    status_inode_before.is_some() && status_inode_before == status_inode_now && nothing_begun
 }
 
 /// "7 upgraded, 2 installed": always in this order, which is apt's.

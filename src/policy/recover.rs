@@ -4,7 +4,8 @@
 //!
 //! ```text
 //!  undo 60   entry open ── point 60 ── roots/60 ── boot files ──┃ current -> roots/60 ── closed
-//!                      cut here: cancelled, roots/60 goes       ┃   cut here: completed
+//!                      cut here: cancelled, roots/60 goes       ┃   cut here: completed, and what it
+//!                                                               ┃   cancels is dropped
 //!
 //!  packages  entry open ── point 57 ── dpkg writes, live, over minutes ──────────────── closed
 //!                                      cut here: interrupted. The point is there, undo takes it back
@@ -39,7 +40,7 @@ pub struct OpenFacts {
     pub author_gone: bool,
     /// This very entry's driver is alive and holds dpkg's lock.
     pub driver_holds_lock: bool,
-    /// We run inside this root, and nobody else holds dpkg's locks (one of our ancestors may).
+    /// We see this root as its processes do, from inside or from outside, and nobody else holds dpkg's locks (one of our ancestors may).
     pub no_other_run: bool,
 }
 
@@ -64,9 +65,11 @@ pub fn verdict(facts: &OpenFacts) -> Verdict {
         _ if !facts.author_gone => Verdict::Leave,
         Kind::Undo | Kind::Redo | Kind::Create | Kind::Clone => pointer_decides(facts),
         Kind::Set | Kind::Restore => cut(facts.point_exists),
+        // Its pointer goes back to the root it began in, which is in use.
+        Kind::Cancel => done_if(facts.root.is_some() && facts.current == facts.root),
         Kind::Undelete | Kind::Import => done_if(facts.subject_exists),
         Kind::Delete | Kind::PruneBase => done_if(!facts.subject_exists),
-        Kind::Left => done_if(facts.point_exists),
+        Kind::Left | Kind::Save => done_if(facts.point_exists),
         Kind::Prune => close(State::Interrupted, "cut off: what it did not delete goes with the next prune"),
         Kind::Default => close(State::Interrupted, "cut off: the old default or the new one is in force"),
     }
@@ -169,6 +172,9 @@ mod tests {
             ("undo", "used at41", "cancelled"),
             ("undo", "made point at41 busy", "leave"),
             ("redo", "made at60", "completed"),
+            ("cancel", "used at41", "completed"),
+            ("cancel", "used", "cancelled"), // it still points to what waits
+            ("cancel", "used at41 busy", "leave"),
             ("create", "made at60", "completed"),
             ("create", "made", "cancelled drop"),
             ("clone", "", "cancelled"),

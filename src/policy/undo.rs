@@ -22,6 +22,7 @@
 use std::collections::BTreeSet;
 
 use super::descent::{History, Stretch, changes};
+use super::repair;
 use crate::model::{Entry, EntryNumber, Error, Kind, ProfileId, Result, State};
 
 pub struct Facts<'a> {
@@ -41,6 +42,8 @@ pub enum Ask {
     Last,
     /// The state before this entry.
     To(EntryNumber),
+    /// The point of an entry that is lost: it is there, and that is all that is known of it.
+    Point(EntryNumber),
     Redo,
     Cancel,
 }
@@ -68,11 +71,22 @@ pub enum Plan {
     Cancel { entry: EntryNumber, back_to: EntryNumber },
 }
 
+impl Plan {
+    /// The new state is the one before this entry.
+    pub fn target(&self) -> Option<EntryNumber> {
+        match self {
+            Plan::Stage { target, .. } => Some(*target),
+            Plan::Cancel { .. } => None,
+        }
+    }
+}
+
 pub fn plan(facts: &Facts<'_>, ask: Ask) -> Result<Plan> {
     let history = History::new(facts.entries);
     match ask {
         Ask::Last => Ok(stage(facts, history, last(facts, history)?, None)),
         Ask::To(number) => Ok(stage(facts, history, named(facts, history, number)?, None)),
+        Ask::Point(number) => Ok(stage(facts, history, kept(facts, number)?, Some(Kind::Undo))),
         Ask::Redo if redo_is_cancel(facts, history) => cancel(facts),
         Ask::Redo => Ok(stage(facts, history, redo(facts, history)?, Some(Kind::Redo))),
         Ask::Cancel => cancel(facts),
@@ -92,34 +106,62 @@ pub fn left_behind(facts: &Facts<'_>) -> Vec<EntryNumber> {
     made_there.map(|e| e.number).take_while(|number| *number > waiting).collect()
 }
 
+/// What a root that was left had in it after the undo that left it: that undo, and the changes since,
+/// newest first. `left`: the entry that kept it.
+pub fn went_with(entries: &[Entry], left: &Entry) -> Option<(EntryNumber, Vec<EntryNumber>)> {
+    let history = History::new(entries);
+    let of_root = |e: &&Entry| e.root.is_some() && e.root == left.root && e.number < left.number;
+    let left_it = |e: &&Entry| matches!(e.kind, Kind::Undo | Kind::Redo);
+    let since = entries.iter().rev().filter(of_root).find(left_it)?.number;
+    let stretch = Stretch { root: left.root?, below: Some(left.number) };
+    let changes = history.changes_in(stretch).map(|e| e.number).take_while(|number| *number > since);
+    Some((since, changes.collect()))
+}
+
 /// The newest change of the line that a plain undo takes back. A run that never had a point is passed
 /// over (and taken back with the one before it); one whose point went is not: the person must choose.
+/// A repair goes together with the run that was cut before it; alone, by its number.
 fn last(facts: &Facts<'_>, history: History<'_>) -> Result<EntryNumber> {
     let offered = |e: &&Entry| {
-        let ended = matches!(e.state, State::Completed | State::Failed | State::Interrupted);
+        let ended = !matches!(e.state, State::Open | State::Cancelled);
         e.kind.is_change() && ended && (e.point || facts.points.contains(&e.number))
     };
     let open = |e: &&Entry| e.kind.is_change() && e.is_open();
-    let newest = history.line(facts.current).into_iter().find(|e| offered(e) || open(e));
-    let entry = newest.ok_or_else(|| Error::NothingToUndo { profile: facts.profile.clone() })?;
-    if entry.is_open() {
+    let line: Vec<&Entry> = history.line(facts.current).into_iter().filter(|e| changes(e)).collect();
+    let newest = line.iter().position(|e| offered(e) || open(e));
+    let at = newest.ok_or_else(|| Error::NothingToUndo { profile: facts.profile.clone() })?;
+    if line[at].is_open() {
         // Passing over it would take back more than the last change.
-        return Err(Error::Busy { what: format!("entry {}", entry.number) });
+        return Err(Error::Busy { what: format!("entry {}", line[at].number) });
     }
-    kept(facts, entry.number)
+    let newest = kept(facts, line[at].number)?;
+    let cut = line[at + repair::one_step(&line[at..]) - 1].number;
+    Ok(if facts.points.contains(&cut) { cut } else { newest })
 }
 
-/// By number, the person may also leave the line: the states before an undo or a redo, and what was
-/// left behind, are returned to by their own number. Other entries beside the line are refused: the
-/// same states are reached by the undo that left them, and that is what the list shows.
+/// The repairs that a plan takes back together with the run that was cut before them, newest first.
+pub fn repairs(facts: &Facts<'_>, plan: &Plan) -> Vec<EntryNumber> {
+    let Plan::Stage { kind: Kind::Undo, target, takes_back, .. } = plan else { return Vec::new() };
+    let history = History::new(facts.entries);
+    let taken: Vec<&Entry> = takes_back.iter().filter_map(|number| history.get(*number)).collect();
+    let one_step = taken.len() > 1 && repair::one_step(&taken) == taken.len();
+    let whole = one_step && taken.last().is_some_and(|cut| cut.number == *target);
+    takes_back[..if whole { takes_back.len() - 1 } else { 0 }].to_vec()
+}
+
+/// By number, the person may also leave the line: the states before an undo or a redo, what was left
+/// behind and what was saved by hand are returned to by their own number. Other entries beside the line
+/// are refused: the same states are reached by the undo that left them, and that is what the list shows.
 fn named(facts: &Facts<'_>, history: History<'_>, number: EntryNumber) -> Result<EntryNumber> {
     let entry = history.get(number).ok_or(Error::NoSuchEntry { number })?;
     if entry.is_open() {
         return Err(Error::Busy { what: format!("entry {number}") });
     }
+    if entry.kind == Kind::Cancel {
+        return Err(Error::NoStateBefore { number });
+    }
     kept(facts, number)?;
-    let leaves_a_root = matches!(entry.kind, Kind::Undo | Kind::Redo | Kind::Left);
-    let reachable = leaves_a_root && history.before(number).is_some();
+    let reachable = entry.kind.is_destination() && history.before(number).is_some();
     if reachable || history.contains(facts.current, number) {
         return Ok(number);
     }

@@ -49,7 +49,7 @@ pub fn is_security(archive: &str) -> bool {
 
 /// `..._dists_trixie-security_main_binary-amd64_Packages` -> `trixie-security/main`; apt writes `/`
 /// as `_` and `_` as `%5f`. A flat archive (no `dists`) is named by what stands before `Packages`.
-fn archive_of_list(name: &str) -> Option<String> {
+pub fn archive_of_list(name: &str) -> Option<String> {
     let stem = [".lz4", ".gz", ".xz", ".zst", ""]
         .iter()
         .find_map(|end| name.strip_suffix(end)?.strip_suffix("_Packages"))?;

@@ -73,6 +73,17 @@ pub fn created_in(path: &Path) -> Result<u64> {
     Ok(info.at("ask for the subvolume of", path)?.otransid())
 }
 
+pub fn uuid(path: &Path) -> Result<[u8; 16]> {
+    let info = libbtrfsutil::subvolume_info(path).map_err(|e| e.os_error());
+    Ok(*info.at("ask for the subvolume of", path)?.uuid().as_bytes())
+}
+
+/// The UUID of the subvolume this one is a snapshot of, if it is one.
+pub fn parent(path: &Path) -> Result<Option<[u8; 16]>> {
+    let info = libbtrfsutil::subvolume_info(path).map_err(|e| e.os_error());
+    Ok(info.at("ask for the subvolume of", path)?.parent_uuid().map(|uuid| *uuid.as_bytes()))
+}
+
 pub fn is_read_only(path: &Path) -> Result<bool> {
     libbtrfsutil::subvolume_read_only(path).map_err(|e| e.os_error()).at("ask for the subvolume of", path)
 }

@@ -69,6 +69,23 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
+/// `dir/name` -> `dir/name<suffix>`
+pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// A fresh directory on this machine's /run that only root can look into.
+pub fn private_directory(name: &str) -> Result<PathBuf> {
+    let dir = Path::new("/run").join(format!("{name}.{}", std::process::id()));
+    remove_tree(&dir)?; // of a process that had this number
+    std::os::unix::fs::DirBuilderExt::mode(&mut fs::DirBuilder::new(), 0o700)
+        .create(&dir)
+        .at("make", &dir)?;
+    Ok(dir)
+}
+
 /// Makes a rename or a new name in the directory of `path` durable.
 pub fn sync_parent(path: &Path) -> Result<()> {
     let dir = path.parent().unwrap_or(Path::new("/"));

@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, params};
 
-use crate::model::error::{Error, Result};
+use crate::model::error::{At, Error, Result};
 use crate::model::{Entry, EntryNumber, Layout, ProfileId};
 
 use super::files;
@@ -86,7 +86,11 @@ impl Index {
                 }
                 match journal.entry(profile.as_ref(), number) {
                     Ok(Some(entry)) => insert(&transaction, &entry, &stamp)?,
-                    Ok(None) | Err(Error::Damaged { .. }) => continue,
+                    // What it said once is not the truth any more: a rebuild would not find it either.
+                    Ok(None) | Err(Error::Damaged { .. }) => {
+                        seen.remove(&number);
+                        continue;
+                    }
                     Err(other) => return Err(other),
                 }
                 added += 1;
@@ -100,6 +104,48 @@ impl Index {
         }
         transaction.commit().map_err(broken)?;
         Ok(Refreshed { added, removed: gone.len() })
+    }
+
+    /// The entries of which the index holds something else, and would not notice: their files are as
+    /// they were when it read them. Looked up in a copy, because opening an index writes to it.
+    pub fn lies(layout: &Layout, journal: &Journal) -> Result<Vec<EntryNumber>> {
+        if !layout.index().exists() {
+            return Ok(Vec::new());
+        }
+        let aside = Layout::new(files::private_directory("flipper-verify")?);
+        let looked = Index::copy(layout, &aside).and_then(|()| Index::compare(layout, &aside, journal));
+        files::remove_tree(aside.top())?;
+        looked
+    }
+
+    fn copy(from: &Layout, to: &Layout) -> Result<()> {
+        files::make_dir(&to.journal(), 0o700)?;
+        for suffix in ["", "-wal"] {
+            let [from, to] = [from, to].map(|layout| files::with_suffix(&layout.index(), suffix));
+            if from.exists() {
+                fs::copy(&from, &to).at("copy", &from)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn compare(layout: &Layout, aside: &Layout, journal: &Journal) -> Result<Vec<EntryNumber>> {
+        // Of another version: it would be made anew.
+        let Some(index) = Index::open_existing(aside)? else { return Ok(Vec::new()) };
+        let known = index.known()?;
+        let mut owners: Vec<Option<ProfileId>> = journal.profiles()?.into_iter().map(Some).collect();
+        owners.push(None);
+        let mut lies = Vec::new();
+        for owner in owners.iter().map(Option::as_ref) {
+            let said: BTreeMap<_, _> = index.entries(owner)?.into_iter().map(|e| (e.number, e)).collect();
+            let up_to_date = |number: EntryNumber| known.get(&number) == Some(&stamp(layout, owner, number));
+            for entry in journal.entries(owner)?.entries {
+                if up_to_date(entry.number) && said.get(&entry.number) != Some(&entry) {
+                    lies.push(entry.number);
+                }
+            }
+        }
+        Ok(lies)
     }
 
     /// Records one entry: the second and last fsync of a transaction.
@@ -119,8 +165,7 @@ impl Index {
     /// finds no other user, so it trusts nothing), and a commit that finds a thousand pages writes them
     /// back itself; so whoever has time does it.
     pub fn checkpoint(&self) -> Result<()> {
-        let mut wal = self.layout.index().into_os_string();
-        wal.push("-wal");
+        let wal = files::with_suffix(&self.layout.index(), "-wal");
         if fs::metadata(&wal).map_or(0, |meta| meta.len()) < WORTH_A_CHECKPOINT {
             return Ok(());
         }
@@ -162,9 +207,7 @@ impl Index {
 
     fn make(layout: &Layout) -> Result<Index> {
         for suffix in ["", "-wal", "-shm"] {
-            let mut name = layout.index().into_os_string();
-            name.push(suffix);
-            files::remove_if_there(name.as_ref())?;
+            files::remove_if_there(&files::with_suffix(&layout.index(), suffix))?;
         }
         let connection = connect(layout)?;
         connection.execute_batch(TABLES).map_err(broken)?;
@@ -190,7 +233,8 @@ impl Index {
     }
 }
 
-/// What tells an entry file that changed from one that did not.
+/// What tells an entry file that changed from one that did not: its name and inode (every file that is
+/// written anew has another), size and time; of an open one the plan beside it counts too.
 #[derive(Debug, PartialEq, Eq)]
 struct Stamp {
     file: String,
@@ -200,13 +244,27 @@ struct Stamp {
 
 fn stamp(layout: &Layout, profile: Option<&ProfileId>, number: EntryNumber) -> Stamp {
     let dir = layout.entries(profile);
-    for file in [format!("{number}.json"), format!("{number}.open.json")] {
-        if let Ok(meta) = fs::metadata(dir.join(&file)) {
-            let mtime = meta.mtime() * 1_000_000_000 + meta.mtime_nsec();
-            return Stamp { file, size: meta.len() as i64, mtime };
+    let look = |suffix: &str| fs::metadata(dir.join(format!("{number}{suffix}"))).ok();
+    let nanoseconds =
+        |meta: &fs::Metadata| meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec());
+    let of = |suffix: &str, meta: fs::Metadata| Stamp {
+        file: format!("{number}{suffix} {}", meta.ino()),
+        size: meta.len() as i64,
+        mtime: nanoseconds(&meta),
+    };
+    match (look(".json"), look(".open.json")) {
+        (Some(closed), None) => of(".json", closed),
+        (closed, Some(open)) => {
+            let mut stamp = of(".open.json", open);
+            for beside in [closed, look(".plan.json")].into_iter().flatten() {
+                stamp.file += &format!(" {}", beside.ino());
+                stamp.size = stamp.size.wrapping_add(beside.len() as i64);
+                stamp.mtime = stamp.mtime.max(nanoseconds(&beside));
+            }
+            stamp
         }
+        (None, None) => Stamp { file: String::new(), size: 0, mtime: 0 },
     }
-    Stamp { file: String::new(), size: 0, mtime: 0 }
 }
 
 fn insert(connection: &Connection, entry: &Entry, stamp: &Stamp) -> Result<()> {

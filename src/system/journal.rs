@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 
 use crate::model::entry::{Kind, Planned};
 use crate::model::error::{At, Error, Result};
+use crate::model::kept::with_unknown;
 use crate::model::{Entry, EntryNumber, Layout, ProfileId};
 
 use super::files;
@@ -55,6 +56,8 @@ pub type Archives = std::collections::BTreeMap<String, String>;
 pub struct Entries {
     pub entries: Vec<Entry>,
     pub damaged: Vec<PathBuf>,
+    /// The highest number, of those too.
+    pub newest: Option<EntryNumber>,
 }
 
 impl Journal {
@@ -72,6 +75,7 @@ impl Journal {
     pub fn entries(&self, profile: Option<&ProfileId>) -> Result<Entries> {
         let mut found = Entries::default();
         for number in self.numbers(profile)? {
+            found.newest = Some(number);
             match self.entry(profile, number) {
                 Ok(Some(entry)) => found.entries.push(entry),
                 Ok(None) => {}
@@ -95,12 +99,17 @@ impl Journal {
         Ok(numbers)
     }
 
+    /// The numbers that have an open file, in no order.
+    fn open_numbers(&self, profile: Option<&ProfileId>) -> Result<Vec<EntryNumber>> {
+        let names = files::names(&self.layout.entries(profile))?;
+        let number = |name: &std::ffi::OsString| name.to_str()?.strip_suffix(".open.json")?.parse().ok();
+        Ok(names.iter().filter_map(number).collect())
+    }
+
     /// The entries that are open, found by name alone.
     pub fn open_entries(&self, profile: Option<&ProfileId>) -> Result<Vec<Entry>> {
         let mut open = Vec::new();
-        for name in files::names(&self.layout.entries(profile))? {
-            let stem = name.to_str().and_then(|n| n.strip_suffix(".open.json"));
-            let Some(number) = stem.and_then(|s| s.parse::<EntryNumber>().ok()) else { continue };
+        for number in self.open_numbers(profile)? {
             match self.entry(profile, number) {
                 Ok(Some(entry)) if entry.is_open() => open.push(entry),
                 Ok(_) | Err(Error::Damaged { .. }) => {}
@@ -112,14 +121,24 @@ impl Journal {
     }
 
     pub fn entry(&self, profile: Option<&ProfileId>, number: EntryNumber) -> Result<Option<Entry>> {
-        let open = read_entry(&self.open_file(profile, number), number);
-        match read_entry(&self.closed_file(profile, number), number) {
+        let open = read_entry(&self.open_file(profile, number), profile, number);
+        match read_entry(&self.closed_file(profile, number), profile, number) {
             Ok(Some(entry)) => Ok(Some(entry)),
             Ok(None) => open.map(|e| e.map(|e| self.with_plan(e))),
             Err(broken) => match open {
                 Ok(Some(entry)) => Ok(Some(self.with_plan(entry))),
                 _ => Err(broken),
             },
+        }
+    }
+
+    /// Why a file that was named as damaged cannot be read.
+    pub fn reread(&self, path: &Path) -> Result<()> {
+        let number = path.file_name().and_then(|n| n.to_str()?.split('.').next()?.parse().ok());
+        let owner = path.parent().and_then(|dir| dir.file_name()?.to_str()?.parse::<ProfileId>().ok());
+        match number {
+            Some(number) => read_entry(path, owner.as_ref(), number).map(drop),
+            None => Ok(()),
         }
     }
 
@@ -214,15 +233,16 @@ impl LockedJournal {
 
     fn write_closed(&self, entry: &Entry) -> Result<()> {
         let path = self.journal.file(entry, ".json");
+        let bytes = self.with_what_is_there(entry)?;
         if path.exists() && read_json::<Entry>(&path).is_ok() {
-            files::replace(&path, &to_json(entry))?;
+            files::replace(&path, &bytes)?;
         } else {
             // A new name and its bytes become durable with one fsync (btrfs logs the directory entry
-            // of a new inode with it); until then the open file is still there and counts.
+            // of a new inode with it: tests/power/closing.rs); until then the open file is there and counts.
             let mut options = OpenOptions::new();
             let mut file =
                 options.write(true).create(true).truncate(true).mode(0o600).open(&path).at("write", &path)?;
-            file.write_all(&to_json(entry)).at("write", &path)?;
+            file.write_all(&bytes).at("write", &path)?;
             file.sync_all().at("sync", &path)?; // the visible moment
         }
         for suffix in [".open.json", ".plan.json", ".archives.json"] {
@@ -234,24 +254,40 @@ impl LockedJournal {
     /// A closed package run goes on: the same process began another commit.
     pub fn reopen(&self, entry: &Entry) -> Result<()> {
         let path = self.journal.file(entry, ".open.json");
-        files::replace(&path, &to_json(entry))?;
+        files::replace(&path, &self.with_what_is_there(entry)?)?;
         files::remove_if_there(&self.journal.file(entry, ".json"))?;
         files::sync_parent(&path) // a cut run must not come back as the completed one it was
+    }
+
+    /// The text of an entry that is written again, with what a newer program wrote into it, into its
+    /// plan too, and this one does not know.
+    fn with_what_is_there(&self, entry: &Entry) -> Result<Vec<u8>> {
+        let mut value = serde_json::to_value(entry).unwrap_or_default();
+        let read = |suffix| files::read_if_there(&self.journal.file(entry, suffix));
+        if let Some(plan) = read(".plan.json")? {
+            value = with_unknown::<PlanFile>(&plan, value);
+        }
+        for suffix in [".json", ".open.json"] {
+            if let Some(old) = read(suffix)? {
+                value = with_unknown::<Entry>(&old, value);
+            }
+        }
+        Ok(to_json(&value))
     }
 
     /// Clears away what a cut left beside entries: the open file of a closed one, and an open file that
     /// is still empty. Nothing was changed under such a number: a change begins after a sync.
     pub fn tidy(&self, profile: Option<&ProfileId>) -> Result<()> {
-        for number in self.journal.numbers(profile)? {
+        for number in self.journal.open_numbers(profile)? {
             let open = self.journal.open_file(profile, number);
             let Ok(meta) = open.metadata() else { continue };
-            match self.journal.entry(profile, number) {
-                Ok(Some(entry)) if !entry.is_open() => {
+            match read_entry(&self.journal.closed_file(profile, number), profile, number) {
+                Ok(Some(entry)) => {
                     for suffix in [".open.json", ".plan.json", ".archives.json"] {
                         files::remove_if_there(&self.journal.file(&entry, suffix))?;
                     }
                 }
-                Err(Error::Damaged { .. }) if meta.len() == 0 => files::remove_if_there(&open)?,
+                Ok(None) | Err(Error::Damaged { .. }) if meta.len() == 0 => files::remove_if_there(&open)?,
                 _ => {}
             }
         }
@@ -266,22 +302,31 @@ impl LockedJournal {
         Ok(())
     }
 
-    /// Reads `@journal/next` and writes the number after it in place: 20 digits and a newline, so
-    /// that a power cut leaves the old or the new number, never half of one.
-    fn take_number(&self) -> Result<EntryNumber> {
-        let path = self.journal.layout.next();
-        let text = files::read_line(&path)?;
-        let number = match text.trim_start_matches('0').parse::<EntryNumber>() {
+    /// The number the next entry will have; taken by making something that bears it.
+    pub fn free_number(&self) -> Result<EntryNumber> {
+        let text = files::read_line(&self.journal.layout.next())?;
+        Ok(match text.trim_start_matches('0').parse::<EntryNumber>() {
             // A cut may keep an entry and lose the number written before it: two files, one commit.
             Ok(number) if !self.is_taken(number)? => number,
             _ => self.highest_number()?.map_or(EntryNumber::FIRST, EntryNumber::next),
-        };
+        })
+    }
+
+    fn take_number(&self) -> Result<EntryNumber> {
+        let number = self.free_number()?;
+        self.count_past(number)?;
+        Ok(number)
+    }
+
+    /// Writes the number after this one into `@journal/next`, in place: 20 digits and a newline, so that a
+    /// power cut leaves the old or the new number, never half of one.
+    pub fn count_past(&self, number: EntryNumber) -> Result<()> {
+        let path = self.journal.layout.next();
         let next = format!("{:020}\n", number.next().get());
         let mut options = OpenOptions::new();
         let file =
             options.write(true).create(true).truncate(false).mode(0o600).open(&path).at("open", &path)?;
-        std::os::unix::fs::FileExt::write_all_at(&file, next.as_bytes(), 0).at("write", &path)?;
-        Ok(number)
+        std::os::unix::fs::FileExt::write_all_at(&file, next.as_bytes(), 0).at("write", &path)
     }
 
     /// Does anything in the pool bear this number?
@@ -335,15 +380,19 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     read.map(Some).map_err(|e| Error::Damaged { what: path.to_path_buf(), why: e.to_string() })
 }
 
-/// What is under the name of another entry would be ordered, undone and closed as that one.
-fn read_entry(path: &Path, number: EntryNumber) -> Result<Option<Entry>> {
-    match read_json::<Entry>(path)? {
-        Some(entry) if entry.number != number => {
-            let why = format!("it says it is entry {}", entry.number);
-            Err(Error::Damaged { what: path.to_path_buf(), why })
-        }
-        other => Ok(other),
+/// What is under the name of another entry, or in another profile's directory, would be ordered, undone
+/// and closed as that one.
+fn read_entry(path: &Path, profile: Option<&ProfileId>, number: EntryNumber) -> Result<Option<Entry>> {
+    let Some(entry) = read_json::<Entry>(path)? else { return Ok(None) };
+    let damaged = |why| Err(Error::Damaged { what: path.to_path_buf(), why });
+    if entry.number != number {
+        return damaged(format!("it says it is entry {}", entry.number));
     }
+    if entry.profile.as_ref() != profile {
+        let owner = entry.profile.as_ref().map_or("the pool", ProfileId::as_str);
+        return damaged(format!("it says it is an entry of {owner}"));
+    }
+    Ok(Some(entry))
 }
 
 pub fn to_json(value: &impl Serialize) -> Vec<u8> {

@@ -73,6 +73,20 @@ impl Lock {
         }
     }
 
+    /// Does somebody hold this lock file at the moment? Makes none, and is not in anybody's way for longer
+    /// than it takes to ask.
+    pub fn is_held(path: &Path) -> Result<bool> {
+        let file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            other => other.at("open", path)?,
+        };
+        match FileExt::try_lock_shared(&file) {
+            Ok(()) => Ok(false),
+            Err(error) if is_contended(&error) => Ok(true),
+            Err(error) => Err(error).at("lock", path),
+        }
+    }
+
     /// A shared lock for a child: held while any process has its descriptor.
     pub fn for_child(path: &Path) -> Result<Lock> {
         let file = open_lock_file(path)?;

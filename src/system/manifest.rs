@@ -9,9 +9,11 @@
 //! ```
 //! Paths and texts are bytes: what is not UTF-8 is written as `pb`/`sb`, an array of numbers.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -62,10 +64,68 @@ impl Manifest {
 pub fn largest_inode(layout: &Layout, version: &BaseVersion) -> Result<u64> {
     let path = layout.manifest(version);
     let line = files::read_line(&path)?;
-    let header: Value = serde_json::from_str(&line).unwrap_or_default();
-    let damaged =
-        || Error::Damaged { what: path.clone(), why: "its first line names no largest_inode".into() };
-    header.get("largest_inode").and_then(Value::as_u64).ok_or_else(damaged)
+    largest_inode_of_header(&line).ok_or_else(|| Error::Damaged {
+        what: path.clone(),
+        why: "its first line names no largest_inode".into(),
+    })
+}
+
+/// Of the first line of a manifest.
+pub fn largest_inode_of_header(line: &str) -> Option<u64> {
+    serde_json::from_str::<Value>(line).ok()?.get("largest_inode")?.as_u64()
+}
+
+/// The paths of a published base that are not as its manifest says: all of them, or of some `at_most`
+/// that lie evenly in it. Read whole, what the manifest does not name is found too.
+pub fn differences(layout: &Layout, version: &BaseVersion, at_most: usize) -> Result<Vec<PathBuf>> {
+    let (path, root) = (layout.manifest(version), layout.base(version));
+    let text = fs::read(&path).at("read", &path)?;
+    let damaged = |why: String| Error::Damaged { what: path.clone(), why };
+    let lines = text.split(|b| *b == b'\n').skip(1).filter(|line| !line.is_empty());
+    let mut named = BTreeMap::new();
+    for line in lines {
+        let value: Value = serde_json::from_slice(line).map_err(|e| damaged(e.to_string()))?;
+        if let Some(inside) = path_of(&value) {
+            named.insert(inside, value);
+        }
+    }
+    let mut found = Vec::new();
+    for (inside, value) in named.iter().step_by(named.len().div_ceil(at_most.max(1)).max(1)) {
+        let path = root.join(inside);
+        let now = fs::symlink_metadata(&path).ok().map(|meta| line(&path, inside, &meta)).transpose()?;
+        if now.as_ref() != Some(value) {
+            found.push(inside.clone());
+        }
+    }
+    if at_most >= named.len() {
+        strangers(&root, Path::new(""), &named, &mut found)?;
+    }
+    Ok(found)
+}
+
+fn path_of(value: &Value) -> Option<PathBuf> {
+    if let Some(text) = value.get("p") {
+        return text.as_str().map(PathBuf::from);
+    }
+    let bytes = value.get("pb")?.as_array()?.iter().map(|b| b.as_u64().and_then(|b| u8::try_from(b).ok()));
+    bytes.collect::<Option<Vec<u8>>>().map(|bytes| PathBuf::from(OsString::from_vec(bytes)))
+}
+
+fn strangers(
+    root: &Path,
+    inside: &Path,
+    named: &BTreeMap<PathBuf, Value>,
+    found: &mut Vec<PathBuf>,
+) -> Result<()> {
+    for name in files::names(&root.join(inside))? {
+        let inside = inside.join(name);
+        if !named.contains_key(&inside) {
+            found.push(inside);
+        } else if files::is_real_directory(root, &inside) {
+            strangers(root, &inside, named, found)?;
+        }
+    }
+    Ok(())
 }
 
 fn inode(path: &Path) -> Result<u64> {

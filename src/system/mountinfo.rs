@@ -21,8 +21,12 @@ pub struct Mount {
 /// The mounts of one process, in order (a later one on the same place hides an earlier one).
 pub fn of_process(pid: &str) -> Result<Vec<Mount>> {
     let path = PathBuf::from(format!("/proc/{pid}/mountinfo"));
-    let text = fs::read(&path).at("read", &path)?;
-    Ok(text.split(|b| *b == b'\n').filter_map(parse_line).collect())
+    Ok(parse(&fs::read(&path).at("read", &path)?))
+}
+
+/// Lines that are none are passed over: a later kernel may write more.
+pub fn parse(text: &[u8]) -> Vec<Mount> {
+    text.split(|b| *b == b'\n').filter_map(parse_line).collect()
 }
 
 /// A mount seen by some process: reach it through `/proc/PID/root` + its mount point.

@@ -17,7 +17,7 @@ use super::{btrfs, device, files, mountinfo};
 
 pub const BOOTED: &str = "/run/flipper/booted";
 
-/// Why the last package run here had no point; gone with the boot.
+/// Why the last package run here had no point; gone with the boot (`unprotected` keeps it longer).
 pub const UNPROTECTED: &str = "/run/flipper/unprotected";
 
 /// Where pools are mounted, each by its UUID.

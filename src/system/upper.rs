@@ -2,6 +2,9 @@
 //! or a point over its base. Whiteouts and opaque directories hide the base (kernel:
 //! Documentation/filesystems/overlayfs, "whiteouts and opaque directories").
 
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -75,4 +78,46 @@ fn same_bytes(a: &Path, b: &Path) -> bool {
 
 fn is_opaque(dir: &Path) -> bool {
     matches!(xattr::get(dir, "trusted.overlay.opaque"), Ok(Some(value)) if value == b"y")
+}
+
+/// The files with this ending that can be seen in a merged directory, unsorted: name, and where it lies.
+pub fn files_in(
+    root: &RootDir,
+    base: &Path,
+    inside: &Path,
+    ending: &[u8],
+) -> Result<Vec<(OsString, PathBuf)>> {
+    let (upper, below) = directories(root, base, inside);
+    let (mut found, mut hidden) = (Vec::new(), HashSet::new());
+    for (dir, is_upper) in [(upper, true), (below, false)] {
+        let Some(dir) = dir else { continue };
+        for name in files::names(&dir)? {
+            if !name.as_bytes().ends_with(ending) || hidden.contains(&name) {
+                continue;
+            }
+            let path = dir.join(&name);
+            if is_upper {
+                hidden.insert(name.clone());
+            }
+            if !is_upper || path.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
+                found.push((name, path));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The two directories that are merged at a path: of the upper, and of the base where it shows through.
+fn directories(root: &RootDir, base: &Path, inside: &Path) -> (Option<PathBuf>, Option<PathBuf>) {
+    let (mut here, mut base_hidden) = (root.upper(), false);
+    let below = || Some(base.join(plain(inside)));
+    for part in inside.components() {
+        here.push(part);
+        match here.symlink_metadata() {
+            Err(_) => return (None, below().filter(|_| !base_hidden)),
+            Ok(meta) if !meta.is_dir() => return (None, None),
+            Ok(_) => base_hidden |= is_opaque(&here),
+        }
+    }
+    (Some(here), below().filter(|_| !base_hidden))
 }

@@ -111,12 +111,16 @@ fn nothing_leaves_nothing() {
     nothing(&lab, "apt-get -qq -o Debug::pkgDPkgPM=1 install conf >/dev/null", 0);
     nothing(&lab, "apt-mark -qq hold plain; dpkg --get-selections >/dev/null; dpkg -l >/dev/null", 0);
     nothing(&lab, "apt-get -qq clean", 0);
-    // Here dpkg wrote its status anew, and might have run triggers: nobody can know that it was nothing.
-    lab.run("dpkg --configure -a").ok().silent();
+    // Here dpkg wrote its status anew, and might have run triggers: the tree says that it was nothing.
+    nothing(&lab, "dpkg --configure -a", 0);
+    nothing(&lab, "dpkg -iE /home/apt/flat/plain_2_all.deb", 0);
+    // The same run, and something of the root became different meanwhile: it stays.
+    lab.run("echo 'pre-invoke=echo more >> /etc/important.conf' > /etc/dpkg/dpkg.cfg.d/zz-more; dpkg --configure -a").ok();
     assert_eq!((lab.entries().len(), changes(&lab.newest())), (2, vec![]));
-    // So too when it did not find what it should install; there it does not even run its last hook.
+    lab.run("rm /etc/dpkg/dpkg.cfg.d/zz-more").ok();
+    // Where dpkg does not find what it should install, it does not even run its last hook.
     lab.run("dpkg -i /home/apt/flat/there-is-none.deb 2>/dev/null").exits(2).silent();
-    assert_eq!((lab.entries().len(), &lab.newest()["state"]), (3, &"interrupted".into()));
+    assert_eq!((lab.entries().len(), &lab.newest()["state"]), (3, &"cancelled".into()));
     // The same lab can have entries: the look above is a look.
     lab.run("apt-get -qq install conf").ok().silent();
     assert_eq!(lab.entries().len(), 4);

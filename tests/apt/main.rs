@@ -5,14 +5,17 @@
 //! Needs root. The first run fetches a Debian root and what our package depends on; after that no
 //! network is used.
 
+mod before_boot;
 mod bookworm;
 mod changes;
 mod cut;
 mod endings;
 mod fields;
 mod foreign;
+mod frontends;
 mod refusing;
 mod repo;
 mod rig;
+mod told;
 mod tree;
 mod undoing;

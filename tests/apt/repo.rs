@@ -1,6 +1,8 @@
 //! The test archive: tiny packages with everything a package can do to a machine, made with dpkg-deb.
 //! Two archives: a flat one without a Release file, and one laid out as a security archive.
 
+#![allow(dead_code)] // each test binary uses a part
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -139,6 +141,66 @@ const SECURITY: &[Package] = &[Package {
     ..NOTHING
 }];
 
+/// For the table of drivers: installed at version 1, and version 2 is what each outcome needs. An
+/// archive of its own with an origin, because unattended-upgrades goes by that.
+const UPGRADES: &[Package] = &[
+    Package { name: "current", files: &[("usr/share/current/a", 0o644, "one")], ..NOTHING },
+    Package { name: "step-a", files: &[("usr/share/step-a/a", 0o644, "one")], ..NOTHING },
+    Package { name: "step-a", version: "2", files: &[("usr/share/step-a/a", 0o644, "two")], ..NOTHING },
+    Package { name: "step-b", files: &[("usr/share/step-b/a", 0o644, "one")], ..NOTHING },
+    Package { name: "step-b", version: "2", files: &[("usr/share/step-b/a", 0o644, "two")], ..NOTHING },
+    Package { name: "step-c", files: &[("etc/step-c.conf", 0o644, "one\n")], ..NOTHING },
+    Package {
+        name: "step-c",
+        version: "2",
+        files: &[("etc/step-c.conf", 0o644, "two\n")],
+        scripts: &[("postinst", "echo made > /var/lib/step-c-made")],
+        ..NOTHING
+    },
+    Package { name: "grows", ..NOTHING },
+    Package {
+        name: "grows",
+        version: "2",
+        files: &[("usr/share/grows/first", 0o644, "f"), ("usr/share/step-a/a", 0o644, "mine")],
+        ..NOTHING
+    },
+    Package { name: "destroys", ..NOTHING },
+    Package { name: "destroys", version: "2", scripts: &[("preinst", "rm -rf /etc/important; exit 1")], ..NOTHING },
+    Package { name: "breaks", ..NOTHING },
+    Package {
+        name: "breaks",
+        version: "2",
+        files: &[("usr/share/breaks/a", 0o644, "two")],
+        scripts: &[("postinst", "rm -rf /etc/important; exit 1")],
+        ..NOTHING
+    },
+    Package { name: "lingers", ..NOTHING },
+    Package {
+        name: "lingers",
+        version: "2",
+        files: &[("usr/share/lingers/a", 0o644, "two")],
+        // /home is outside of what an undo takes back; the mark names the profile, so runs do not meet.
+        scripts: &[(
+            "postinst",
+            "rm -rf /etc/important; touch /home/began-$(cat /etc/lab)
+             n=0; while test ! -e /home/go-on-$(cat /etc/lab) && test $n -lt 600; do sleep 0.1; n=$((n + 1)); done
+             echo half > /var/lib/lingers-half",
+        )],
+        ..NOTHING
+    },
+    Package { name: "big", ..NOTHING },
+    Package {
+        name: "big",
+        version: "2",
+        files: &[("usr/share/big/first", 0o644, "small"), ("usr/share/big/zeros", 0o644, ZEROS)],
+        scripts: &[("postinst", "dd if=/dev/zero of=/usr/share/big/again bs=1M count=64; rm /usr/share/big/again")],
+        ..NOTHING
+    },
+];
+
+/// Stands for 64 MiB of zeros, which the archive compresses and the disk does not.
+const ZEROS: &str = "64 MiB of zeros";
+
 /// In no list: a file somebody downloaded.
 const NOWHERE: &[Package] = &[Package { name: "nowhere", ..NOTHING }];
 
@@ -149,24 +211,49 @@ const LISTS: &str =
 pub fn archive() -> Vec<u8> {
     let dir = tempfile::tempdir().expect("a directory");
     let top = dir.path().join("apt");
-    let architecture = command(&["dpkg", "--print-architecture"], &[], b"").ok().out;
+    let architecture = architecture();
     let flat = top.join("flat");
     write(&flat.join("Packages"), packages(&flat, "./", FLAT).as_bytes());
     packages(&top, "", NOWHERE);
     let secure = top.join("secure");
-    let index = format!("dists/x-security/main/binary-{}/Packages", architecture.trim());
+    let index = format!("dists/x-security/main/binary-{}/Packages", architecture);
     let list = packages(&secure, "pool/", SECURITY);
     write(&secure.join(&index), list.as_bytes());
     let inside = index.strip_prefix("dists/x-security/").unwrap();
     let release = format!(
         "Suite: x-security\nCodename: x-security\nDate: Sat, 21 Nov 2026 00:00:00 UTC\nArchitectures: {}\nComponents: main\nSHA256:\n {} {} {inside}\n",
-        architecture.trim(),
+        architecture,
         hex(&Sha256::digest(&list)),
         list.len()
     );
     write(&secure.join("dists/x-security/Release"), release.as_bytes());
     write(&top.join("test.list"), LISTS.as_bytes());
-    let tar = Command::new("tar").arg("-C").arg(dir.path()).args(["-c", "apt"]).output().expect("tar");
+    tar(dir.path())
+}
+
+/// /home/apt/upgrades and its list, as a tar.
+pub fn upgrades() -> Vec<u8> {
+    let dir = tempfile::tempdir().expect("a directory");
+    let top = dir.path().join("apt/upgrades");
+    let list = packages(&top, "./", UPGRADES);
+    write(&top.join("Packages"), list.as_bytes());
+    let release = format!(
+        "Origin: flipper-tests\nLabel: flipper-tests\nSuite: x-upgrades\nCodename: x-upgrades\nDate: Sat, 21 Nov 2026 00:00:00 UTC\nArchitectures: {} all\nSHA256:\n {} {} Packages\n",
+        architecture(),
+        hex(&Sha256::digest(&list)),
+        list.len()
+    );
+    write(&top.join("Release"), release.as_bytes());
+    write(&dir.path().join("apt/test.list"), b"deb [trusted=yes] file:/home/apt/upgrades ./\n");
+    tar(dir.path())
+}
+
+fn architecture() -> String {
+    command(&["dpkg", "--print-architecture"], &[], b"").ok().out.trim().to_owned()
+}
+
+fn tar(dir: &Path) -> Vec<u8> {
+    let tar = Command::new("tar").arg("-C").arg(dir).args(["-c", "apt"]).output().expect("tar");
     assert!(tar.status.success());
     tar.stdout
 }
@@ -202,6 +289,9 @@ fn build(package: &Package, deb: &Path) -> String {
     let mut conffiles = String::new();
     for (path, bits, content) in package.files {
         write(&tree.join(path), content.as_bytes());
+        if *content == ZEROS {
+            fs::write(tree.join(path), vec![0; 64 << 20]).expect("write");
+        }
         mode(&tree.join(path), *bits);
         if path.starts_with("etc/") {
             conffiles.push_str(&format!("/{path}\n"));
@@ -215,7 +305,8 @@ fn build(package: &Package, deb: &Path) -> String {
     }
     fs::create_dir_all(deb.parent().unwrap()).expect("make");
     let (from, to) = (tree.to_str().unwrap(), deb.to_str().unwrap());
-    command(&["dpkg-deb", "--root-owner-group", "-Znone", "--build", from, to], &[], b"").ok();
+    let compression = if package.files.iter().any(|f| f.2 == ZEROS) { "-Zgzip" } else { "-Znone" };
+    command(&["dpkg-deb", "--root-owner-group", compression, "--build", from, to], &[], b"").ok();
     control
 }
 

@@ -4,8 +4,11 @@
 //! The copy is mounted by a child of ours and then unlinked: whatever ends this process, nothing of it
 //! is left. The programs outside are those of the .deb too.
 
+#![allow(dead_code)] // each test binary uses a part
+
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -182,14 +185,22 @@ impl Drop for Pool {
 impl Pool {
     /// A copy of the prepared pool of a suite, with our package and the test archive in its profile.
     pub fn copy(suite: &str) -> Pool {
-        let prepared = prepared_image(suite);
-        let pool = Pool::mount_copy(&prepared);
-        let archive = repo::archive();
-        pool.run("lab", "tar x -C /home", &[], &archive).ok();
-        let deb = fs::read(&ours().deb).expect("read the .deb");
-        pool.run("lab", "cat > /home/ours.deb", &[], &deb).ok();
-        pool.run("lab", INSTALL_OURS, &[], b"").ok();
+        let pool = Pool::mount_copy(&prepared_image(suite, ""));
+        pool.furnish(&repo::archive());
         pool
+    }
+
+    /// The same with more packages in its base (`aptitude,python3-apt`).
+    pub fn copy_with(suite: &str, packages: &str) -> Pool {
+        Pool::mount_copy(&prepared_image(suite, packages))
+    }
+
+    /// Our package and an archive, in the profile that the others are cloned from.
+    pub fn furnish(&self, archive: &[u8]) {
+        self.run("lab", "tar x -C /home", &[], archive).ok();
+        let deb = fs::read(&ours().deb).expect("read the .deb");
+        self.run("lab", "cat > /home/ours.deb", &[], &deb).ok();
+        self.run("lab", INSTALL_OURS, &[], b"").ok();
     }
 
     pub fn trixie() -> &'static Pool {
@@ -202,17 +213,36 @@ impl Pool {
         POOL.get_or_init(|| Pool::copy("bookworm"))
     }
 
-    /// Mounts a copy under a file-system UUID of its own: the kernel tells file systems apart by it.
+    /// Mounts a copy that is unlinked at once.
     fn mount_copy(image: &Path) -> Pool {
-        const SCRIPT: &str = "set -e; mount --make-rprivate /; mount -t tmpfs none /mnt; mkdir /mnt/top
-            cp --sparse=always --reflink=auto \"$1\" \"$2\"; btrfstune -f -u \"$2\" > /dev/null
-            mount -o loop,subvolid=5 \"$2\" /mnt/top; rm \"$2\"; findmnt -no SOURCE /mnt/top; exec cat";
+        let copy = Pool::copy_of(image);
+        Pool::mount(&copy, "image=\"$1\"", "rm \"$1\"")
+    }
+
+    /// A copy under a file-system UUID of its own: the kernel tells file systems apart by it.
+    pub fn copy_of(image: &Path) -> PathBuf {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let copy = cache().join(format!("copy-{}-{number}.img", std::process::id()));
+        let (from, to) = (image.to_str().expect("text"), copy.to_str().expect("text"));
+        command(&["cp", "--sparse=always", "--reflink=auto", from, to], &[], b"").ok();
+        command(&["btrfstune", "-f", "-u", to], &[], b"").ok();
+        copy
+    }
+
+    /// Mounts an image. `offer` (sh) sets `image` to what the loop device is put on, `then` is done
+    /// once it is mounted; `$1` is the image.
+    pub fn mount(image: &Path, offer: &str, then: &str) -> Pool {
+        let script = format!(
+            "set -e; mount --make-rprivate /; mount -t tmpfs none /mnt; mkdir /mnt/top
+             {offer}
+             mount -o loop,subvolid=5 \"$image\" /mnt/top
+             {then}
+             findmnt -no SOURCE /mnt/top; exec cat"
+        );
         let mut child = Command::new("unshare")
-            .args(["--mount", "sh", "-c", SCRIPT, "sh"])
-            .args([image, &copy])
+            .args(["--mount", "sh", "-c", &script, "sh"])
+            .arg(image)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -252,7 +282,16 @@ impl Pool {
     /// Takes all the room there is.
     pub fn fill(&self) {
         let dir = self.top.join("fill");
+        self.fill_data(0);
+        let small = |number: u32| fs::write(dir.join(format!("small-{number}")), [0; 2000]);
+        assert!((0..1_000_000).map(small).any(|done| done.is_err()), "the pool is not full");
+    }
+
+    /// Takes the room for data, but for `rest` bytes.
+    pub fn fill_data(&self, rest: u64) {
+        let dir = self.top.join("fill");
         fs::create_dir(&dir).expect("make");
+        File::create(dir.join("rest")).and_then(|f| f.allocate(rest)).expect("room for the rest");
         for (at, size) in [256 << 20, 16 << 20, 1 << 20, 64 << 10, 4 << 10].into_iter().enumerate() {
             for number in 0.. {
                 let file = File::create(dir.join(format!("{at}-{number}"))).and_then(|f| f.allocate(size));
@@ -261,8 +300,9 @@ impl Pool {
                 }
             }
         }
-        let small = |number: u32| fs::write(dir.join(format!("small-{number}")), [0; 2000]);
-        assert!((0..1_000_000).map(small).any(|done| done.is_err()), "the pool is not full");
+        fs::remove_file(dir.join("rest")).expect("remove");
+        let top = File::open(&dir).expect("open");
+        assert_eq!(unsafe { nix::libc::syncfs(top.as_raw_fd()) }, 0, "the rest is free with the next commit");
     }
 
     pub fn make_room(&self) {
@@ -288,10 +328,10 @@ const INSTALL_OURS: &str = "set -e
 
 /// Base, profile and dependencies: everything that needs the network. Made once per root and set of
 /// dependencies.
-fn prepared_image(suite: &str) -> PathBuf {
+pub fn prepared_image(suite: &str, packages: &str) -> PathBuf {
     let root = match std::env::var(format!("FLIPPER_TEST_ROOT_{suite}")) {
-        Ok(path) => path,
-        Err(_) => script(&["make-root", suite]),
+        Ok(path) if packages.is_empty() => path,
+        _ => script(&["make-root", suite, "", packages]),
     };
     let depends = command(&["dpkg-deb", "-f", ours().deb.to_str().unwrap(), "Depends"], &[], b"").ok().out;
     let depends = format!("{}, {EXTRA}", depends.trim());

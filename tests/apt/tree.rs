@@ -1,6 +1,8 @@
 //! What a merged root is, byte for byte: kind, mode, owner, extended attributes, content, link target
 //! and hard links of every path, except what an undo carries on.
 
+#![allow(dead_code)] // each test binary uses a part
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt;
@@ -37,6 +39,15 @@ impl Tree {
     #[track_caller]
     pub fn must_differ_from(&self, before: &Tree) {
         assert!(!self.differences(before).is_empty(), "nothing changed at all: this test proves nothing");
+    }
+
+    /// Without what lies at or below these paths.
+    pub fn without(mut self, paths: &[&str]) -> Tree {
+        let below = |name: &str, path: &str| {
+            name.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.0.retain(|name, _| !paths.iter().any(|path| below(name, path)));
+        self
     }
 
     pub fn has(&self, path: &str) -> bool {

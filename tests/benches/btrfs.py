@@ -3,6 +3,7 @@ and one durable commit, called directly, without a process."""
 
 import fcntl
 import os
+import random
 import struct
 import time
 
@@ -38,14 +39,34 @@ def _on_directory(path, request, argument):
         os.close(fd)
 
 
-def fill(top, count):
+# Bytes of files as they are in a root: some lie in the metadata (below 2 KiB), most in few sectors.
+SIZES = (300, 1500, 3000, 9000, 30000)
+
+
+def fill(top, count, sizes=None):
     """As many small files as that, a hundred to a directory."""
     for number in range(count):
+        path = _file(top, number)
         if number % 100 == 0:
-            place = os.path.join(top, f"{number // 10000:03}", f"{number // 100:05}")
-            os.makedirs(place, exist_ok=True)
-        with open(os.path.join(place, f"file {number}"), "w") as file:
-            file.write(f"{number}\n" * 20)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        _write(path, number, sizes)
+
+
+def change(top, count, sizes, changed, seed):
+    """Writes so many of the files anew, anywhere in the tree."""
+    for number in random.Random(seed).sample(range(count), changed):
+        _write(_file(top, number), number + seed, sizes)
+
+
+def _file(top, number):
+    return os.path.join(top, f"{number // 10000:03}", f"{number // 100:05}", f"file {number}")
+
+
+def _write(path, number, sizes):
+    text = f"{number}\n"
+    wanted = sizes[number % len(sizes)] if sizes else 20 * len(text)
+    with open(path, "w") as file:
+        file.write(text * (wanted // len(text)))
 
 
 class Bare:

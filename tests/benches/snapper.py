@@ -9,6 +9,7 @@ import sys
 import time
 
 import btrfs
+import diff
 
 HOOK_FILE = "etc/apt/apt.conf.d/80snapper"
 
@@ -77,6 +78,36 @@ class Snapper:
             path.rename(path.with_suffix(""))
         times["post"] = self.hook(self.post)
         return times
+
+    def pair(self, files, kind):
+        """The numbers of two snapshots with the changes between them."""
+        first = self.snapshot()
+        diff.edit(self.root / "opt/bench", files, kind == "scattered", kind)
+        return first, self.snapshot()
+
+    def snapshot(self):
+        words = ["chroot", self.root, "snapper", "create", "--print-number"]
+        return subprocess.run([str(w) for w in words], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+    def daemon_time(self):
+        """Milliseconds of processor time of everything that lives in the chroot; the daemon works there."""
+        spent = 0
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                if os.readlink(f"/proc/{pid}/root") == str(self.root):
+                    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+                        spent += int((task / "schedstat").read_text().split()[0])
+            except OSError:
+                pass
+        return spent / 1e6
+
+    def forget(self):
+        """snapper keeps what it found in a file; what is measured is finding it."""
+        for kept in (self.root / ".snapshots").glob("*/filelist-*"):
+            kept.unlink()
+
+    def status(self, first, second):
+        run("chroot", self.root, "snapper", "status", f"{first}..{second}")
 
     def hook(self, line):
         start = time.perf_counter()

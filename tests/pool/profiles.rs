@@ -1,4 +1,4 @@
-//! create, clone, list, show, set, rename, delete, default, status, verify.
+//! create, clone, list, show, set, rename, delete, default, status.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -232,39 +232,4 @@ fn status_names_the_one_next_command() {
     run.end();
     let text = rig.profile(&["status"]).ok().out;
     assert!(text.contains("no profile runs here"), "{text}");
-}
-
-#[test]
-fn verify_finds_what_is_wrong() {
-    let rig = Rig::with_lab();
-    rig.profile(&["set", "lab", "--args", "quiet"]).ok();
-    let (point, _) = rig.last_entry("lab");
-    let finds = |words: &str| {
-        let ended = rig.profile(&["verify"]);
-        assert_eq!(ended.status, 1, "{words}: {}{}", ended.out, ended.err);
-        assert!(ended.out.contains(words), "{words}: {}", ended.out);
-    };
-    let base = rig.in_pool("@base/13.1");
-    rig.set_read_only(&base, false);
-    finds("base 13.1 can be written to");
-    rig.set_read_only(&base, true);
-    let snapshot = rig.in_pool(format!("@profiles/lab/snapshots/{point}"));
-    rig.set_read_only(&snapshot, false);
-    finds(&format!("point {point} can be written to"));
-    rig.set_read_only(&snapshot, true);
-    let entry = rig.in_pool(format!("@journal/entries/lab/{point}.json"));
-    fs::rename(&entry, rig.in_pool("kept")).unwrap();
-    finds("has no entry");
-    fs::rename(rig.in_pool("kept"), &entry).unwrap();
-    let manifest = rig.in_pool("@base/13.1.manifest");
-    fs::rename(&manifest, rig.in_pool("kept")).unwrap();
-    finds("base 13.1");
-    fs::rename(rig.in_pool("kept"), &manifest).unwrap();
-    fs::rename(&base, rig.in_pool("@base/13.9")).unwrap();
-    finds("stands on base 13.1, which is gone");
-    fs::rename(rig.in_pool("@base/13.9"), &base).unwrap();
-    fs::rename(rig.in_pool("@profiles/lab/state/var"), rig.in_pool("@profiles/lab/state/x")).unwrap();
-    finds("state/var/log is missing");
-    fs::rename(rig.in_pool("@profiles/lab/state/x"), rig.in_pool("@profiles/lab/state/var")).unwrap();
-    rig.verify();
 }

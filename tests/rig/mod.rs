@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 
+pub mod life;
 pub mod root;
 pub mod tree;
 
@@ -78,6 +79,20 @@ impl Rig {
         Rig { dir, image }
     }
 
+    /// A btrfs without a pool, mounted at [`Rig::top`] with these options more, e.g. `compress=zstd`.
+    pub fn bare_btrfs_with(options: &str) -> Rig {
+        let rig = Rig::bare();
+        File::create(&rig.image).unwrap().set_len(SIZE).unwrap();
+        need("mkfs.btrfs", Command::new("mkfs.btrfs").arg("-q").arg(&rig.image));
+        let options = format!("loop,subvolid=5,{options}");
+        need("mount", Command::new("mount").args(["-o", &options]).arg(&rig.image).arg(rig.top()));
+        rig
+    }
+
+    pub fn bare_btrfs() -> Rig {
+        Rig::bare_btrfs_with("noatime")
+    }
+
     pub fn image_name(&self) -> &str {
         self.image.to_str().unwrap()
     }
@@ -103,6 +118,11 @@ impl Rig {
         within(Duration::from_secs(10), "the image's loop device goes", || {
             loop_device(&self.image).is_none()
         });
+    }
+
+    /// Commits the pool's running transaction.
+    pub fn sync(&self) {
+        need("btrfs", btrfs(&["filesystem", "sync"]).arg(self.top()));
     }
 
     pub fn top(&self) -> PathBuf {
@@ -243,6 +263,19 @@ impl Rig {
     /// The merged tree, without what an undo never takes back.
     pub fn tree(&self, state: &str) -> tree::Tree {
         self.mounted(state, |dir| tree::read(dir).without(&flipper_profiles::model::carried::CARRIED))
+    }
+
+    /// Like [`Rig::tree`], for a pool nobody may write to.
+    pub fn mounted_read_only(&self, state: &str) -> tree::Tree {
+        let at = self.path("read-only");
+        fs::create_dir_all(&at).unwrap();
+        self.profile(&["mount", state, at.to_str().unwrap(), "--read-only"]).ok();
+        let tree = tree::read(&at).without(&flipper_profiles::model::carried::CARRIED);
+        within(Duration::from_secs(10), "nobody has a file of the mount open", || {
+            umount2(&at, MntFlags::empty()).is_ok()
+        });
+        self.wait_until_unused(state);
+        tree
     }
 
     /// Waits until nobody holds the root or point of `lab` or `lab@57`.

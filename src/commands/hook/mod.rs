@@ -2,8 +2,9 @@
 //! that cannot be protected goes on, and says so in one line; only `strict` refuses it, at `packages`,
 //! where apt can still stop and we know what it is about to do, or at `dpkg-pre`.
 //!
-//! `pre`, `packages`, `post` are apt's three hooks of a commit; `dpkg-pre`, `dpkg-post` dpkg's own,
-//! for a plain `dpkg -i`.
+//! `pre`, `packages`, `post` are apt's three hooks of a commit; `dpkg-pre`, `dpkg-post` dpkg's own, for
+//! a dpkg that no such commit stands behind (`dpkg -i`, a program that calls dpkg without libapt);
+//! `login` is run when somebody logs in.
 //!
 //! The program is static and has no SQLite: it starts in half the time, and it works while the package
 //! run replaces the very libraries it would need.
@@ -15,11 +16,13 @@ use std::process::{Command, ExitCode};
 
 use crate::model::config::KeyValues;
 use crate::model::error::{At, Error, Result};
+use crate::system::unprotected::{self, Unprotected};
 use crate::system::{driver, files, pool};
 
-use super::report;
+use super::{now, report};
 use session::Hook;
 
+mod login;
 mod packages;
 mod post;
 mod pre;
@@ -35,10 +38,15 @@ pub fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
     let verb = words.first().and_then(|w| w.to_str()).unwrap_or_default();
     let ended = match (verb, words.get(1)) {
-        ("pre", None) => guarded(pre::run, unprotected),
+        ("pre", None) => guarded(pre::run, unprotected).map(|()| session::announce()),
+        ("dpkg-pre" | "dpkg-post", None) if session::is_announced() => Ok(()),
         ("dpkg-pre", None) => guarded(pre::run, unprotected).and_then(|()| refuse_dpkg_if_strict()),
-        ("packages", None) => plan(),
+        ("packages", None) => plan().inspect(|()| session::announce()),
         ("post" | "dpkg-post", None) => guarded(post::run, not_closed),
+        ("login", None) => {
+            login::run();
+            Ok(())
+        }
         _ => Err(Error::Usage("flipper-hook is called by apt and dpkg; see flipper-hook(8)".into())),
     };
     match ended {
@@ -77,10 +85,16 @@ fn plan() -> Result<()> {
     let Ok(Some(booted)) = pool::booted() else { return Ok(()) };
     let why = files::read_line(Path::new(pool::UNPROTECTED)).unwrap_or_default();
     if !why.is_empty() {
-        return refuse_if_strict(&why, stream.only_frees_space() || stream.removes_us());
+        refuse_if_strict(&why, stream.only_frees_space() || stream.removes_us())?;
+        remember(&why, stream.command_line());
+        return Ok(());
     }
     match Hook::open(booted).and_then(|hook| packages::run(&hook, &stream)) {
-        Ok(()) => Ok(()),
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            remember("flipper-hook pre did not finish", stream.command_line());
+            Ok(())
+        }
         Err(error) => {
             report::note(format_args!("flipper-profiles: this run's plan is not in the journal: {error}"));
             Ok(())
@@ -109,7 +123,24 @@ fn refuse_dpkg_if_strict() -> Result<()> {
     let why = files::read_line(Path::new(pool::UNPROTECTED)).unwrap_or_default();
     let dpkg = driver::of_this_hook("/".as_ref())?.and_then(|d| driver::command_line(d.pid));
     let removes = |line: String| line.split(' ').any(|w| ["-r", "-P", "--remove", "--purge"].contains(&w));
-    if why.is_empty() { Ok(()) } else { refuse_if_strict(&why, dpkg.is_some_and(removes)) }
+    if why.is_empty() {
+        return Ok(());
+    }
+    refuse_if_strict(&why, dpkg.clone().is_some_and(removes))?;
+    remember(&why, dpkg);
+    Ok(())
+}
+
+/// It goes on without a point: told at login and by `status` until a run with one follows. Best effort: on
+/// a full disk the word in /run must do.
+fn remember(why: &str, command: Option<String>) {
+    let driver =
+        || driver::of_this_hook("/".as_ref()).ok().flatten().and_then(|d| driver::command_line(d.pid));
+    let command = command.or_else(driver).unwrap_or_else(|| "a package run".to_owned());
+    let run = Unprotected { at: now(), why: why.to_owned(), command };
+    if let Err(error) = unprotected::remember("/".as_ref(), run) {
+        tracing::warn!("{error}");
+    }
 }
 
 fn refuse_if_strict(why: &str, allowed: bool) -> Result<()> {

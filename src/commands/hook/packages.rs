@@ -45,19 +45,28 @@ impl Stream {
         !self.planned.is_empty() && self.planned.iter().all(removes)
     }
 
+    pub fn command_line(&self) -> Option<String> {
+        self.parsed
+            .as_ref()
+            .ok()
+            .and_then(|parsed| parsed.command_line.clone())
+            .filter(|line| !line.is_empty())
+    }
+
     pub fn removes_us(&self) -> bool {
         self.planned.iter().any(|p| p.package == "flipper-profiles" && p.action == Action::Remove)
     }
 }
 
-pub fn run(hook: &Hook, stream: &Stream) -> Result<()> {
-    let Some(entry) = hook.open_entry()? else { return Ok(()) };
+/// False: this run has no point. The first hook was killed before its entry, or between entry and point.
+pub fn run(hook: &Hook, stream: &Stream) -> Result<bool> {
+    let Some(entry) = hook.open_entry()? else { return Ok(false) };
     let parsed = stream
         .parsed
         .as_ref()
         .map_err(|why| Error::Damaged { what: "what apt said to its hooks".into(), why: why.clone() })?;
     let plan = PlanFile {
-        command_line: parsed.command_line.clone().filter(|line| !line.is_empty()),
+        command_line: stream.command_line(),
         comment: parsed.comment.clone().filter(|text| !text.is_empty()),
         planned: together(&entry, &stream.planned),
     };
@@ -69,7 +78,7 @@ pub fn run(hook: &Hook, stream: &Stream) -> Result<()> {
     if plan.planned.iter().any(|planned| planned.new.is_some()) {
         look_up_beside_dpkg(hook, entry.number, &plan.planned)?;
     }
-    Ok(())
+    Ok(hook.pool.layout.profile(&hook.booted.profile).point(entry.number).path().is_dir())
 }
 
 /// A later commit of the same transaction adds to the plan of the earlier ones.

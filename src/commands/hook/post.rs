@@ -3,13 +3,15 @@
 
 use std::path::Path;
 
+use crate::dpkg::command_line::{self, Asked};
 use crate::dpkg::{ExtendedStates, Status};
+use crate::model::entry::Planned;
 use crate::model::error::{At, Error, Result};
 use crate::model::layout::RootDir;
 use crate::model::{Entry, State};
 use crate::policy::outcome;
 use crate::system::locks::Lock;
-use crate::system::{background, btrfs, files, upper};
+use crate::system::{background, btrfs, deb, driver, files, upper};
 
 use super::packages::{apply, wait_for_look_up};
 use super::session::Hook;
@@ -20,10 +22,18 @@ const STATUS: &str = "var/lib/dpkg/status";
 pub fn run(hook: &Hook) -> Result<()> {
     let Some(mut entry) = hook.open_entry()? else { return Ok(()) };
     let point = hook.pool.layout.profile(&hook.booted.profile).point(entry.number);
+    if entry.point && !point.path().is_dir() {
+        (entry.point, entry.outcome) = (false, Some("not protected: the first hook did not finish".into()));
+    }
     if entry.point && recover::dpkg_never_wrote(&hook.root(), &point)? {
         return forget(hook, &entry, &point);
     }
     look(hook, &mut entry, &point)?;
+    // Nobody planned anything, and nothing became different: dpkg only wrote its status anew.
+    let idle = entry.planned.is_empty() && entry.changes.is_empty();
+    if idle && entry.point && hook.changed_nothing(&point)? {
+        return forget(hook, &entry, &point);
+    }
     entry.ended = Some(now());
     if let Err(error) = wait_for_look_up(&hook.booted) {
         tracing::warn!("{error}");
@@ -73,10 +83,31 @@ fn look(hook: &Hook, entry: &mut Entry, point: &RootDir) -> Result<()> {
         let before = upper::read(point, &base, STATUS)?.unwrap_or_default();
         let before = Status::parse(&before)
             .map_err(|e| Error::Damaged { what: point.path().to_path_buf(), why: e.to_string() })?;
+        if entry.planned.is_empty() {
+            entry.planned = plan_of_dpkg(&before)?;
+        }
         entry.changes = outcome::changes(&before, &now, &marks, &entry.planned);
     }
     let (state, sentence) = outcome::state(&entry.planned, &entry.changes, &now);
     entry.state = state;
     entry.outcome = sentence.or(entry.outcome.take());
     Ok(())
+}
+
+/// Longer lists of .debs are not looked into one by one: whoever waits for dpkg would wait for us.
+const MOST_ARCHIVES: usize = 64;
+
+/// No apt said what a plain dpkg was to do: its words do, while it waits for us.
+fn plan_of_dpkg(before: &Status) -> Result<Vec<Planned>> {
+    let Some(dpkg) = driver::caller().filter(|caller| caller.name == "dpkg").map(|caller| caller.pid) else {
+        return Ok(Vec::new());
+    };
+    let Some(asked) = command_line::parse(&driver::words(dpkg)) else { return Ok(Vec::new()) };
+    let paths = match &asked {
+        Asked::Archives(paths) if paths.len() > MOST_ARCHIVES => return Ok(Vec::new()),
+        Asked::Archives(paths) => paths.as_slice(),
+        _ => &[],
+    };
+    let shown = paths.iter().map(|path| deb::show(&deb::of_process(dpkg, path)));
+    Ok(outcome::planned_by_dpkg(&asked, &shown.collect::<Result<Vec<_>>>()?, before))
 }

@@ -119,6 +119,10 @@ fn what(entry: &Entry) -> String {
         Kind::Packages => packages(entry),
         Kind::Undo => format!("undo: back to before {target}"),
         Kind::Redo => format!("redo: again as before {target}"),
+        Kind::Cancel => {
+            let dropped = entry.cancels.map_or("?".to_owned(), |dropped| dropped.to_string());
+            format!("cancel: entry {dropped} dropped before its boot")
+        }
         Kind::Restore if entry.target.is_some() => format!("some paths put back as before {target}"),
         Kind::Restore => "some paths put back".to_owned(),
         Kind::Create => "profile created".to_owned(),
@@ -130,6 +134,7 @@ fn what(entry: &Entry) -> String {
         Kind::Import => "base imported".to_owned(),
         Kind::Default => "default profile chosen".to_owned(),
         Kind::PruneBase => "base removed".to_owned(),
+        Kind::Save => "saved by hand".to_owned(),
         Kind::Prune => "points let go".to_owned(),
         Kind::Other(name) => format!("{name} (made by a newer program)"),
     }
@@ -158,7 +163,7 @@ fn more(row: &LogRow<'_>, mark: char) -> Vec<String> {
     parts.extend(row.note.clone());
     match (entry.state, &entry.outcome) {
         (State::Completed, _) => {}
-        (state, Some(outcome)) => parts.push(format!("{}: {outcome}", state.name())),
+        (state, Some(outcome)) => parts.push(format!("{}{}: {outcome}", state.name(), how_far(entry))),
         (state, None) => parts.push(state.name().to_owned()),
     }
     let can_be_undone = changes(entry) || matches!(entry.kind, Kind::Undo | Kind::Redo);
@@ -175,6 +180,12 @@ fn more(row: &LogRow<'_>, mark: char) -> Vec<String> {
     }
     parts.extend(entry.comment.as_ref().map(|comment| format!("\"{comment}\"")));
     parts
+}
+
+/// " at 14 of 61 packages"
+fn how_far(entry: &Entry) -> String {
+    let cut = entry.cut.as_ref().filter(|cut| cut.planned > 0);
+    cut.map_or(String::new(), |cut| format!(" at {} of {} packages", cut.reached, cut.planned))
 }
 
 /// SGR codes of an entry's two lines.

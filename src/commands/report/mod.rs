@@ -6,11 +6,14 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::model::entry::Change;
 use crate::model::error::{Error, Result};
 
+pub mod difference;
 pub mod graph;
 pub mod log;
 pub mod retention;
+pub mod space;
 
 /// One line of a result.
 pub fn line(text: impl Display) {
@@ -39,8 +42,16 @@ pub fn note(text: impl Display) {
     let _ = writeln!(std::io::stderr(), "{}", safe(text));
 }
 
+/// What could steer a terminal stands in a string, and is escaped there: a program reads what it is.
 pub fn json(value: &serde_json::Value) {
-    line(format_args!("{value:#}"));
+    let mut text = String::new();
+    for c in format!("{value:#}\n").chars() {
+        match log::steers(c) && c != '\n' {
+            true => text.push_str(&format!("\\u{:04x}", u32::from(c))),
+            false => text.push(c),
+        }
+    }
+    self::text(text);
 }
 
 /// The hint first, the sentence last: a small screen shows the last line. One line, whatever bytes a
@@ -102,6 +113,14 @@ pub fn when(rfc3339: &str) -> String {
     }
 }
 
+/// `at 03:12`, or `on 2026-11-22 at 03:12` when that was not today; in local time.
+pub fn clock(rfc3339: &str) -> String {
+    let Ok(time) = chrono::DateTime::parse_from_rfc3339(rfc3339) else { return format!("at {rfc3339}") };
+    let time = time.with_timezone(&chrono::Local);
+    let today = time.date_naive() == chrono::Local::now().date_naive();
+    time.format(if today { "at %H:%M" } else { "on %Y-%m-%d at %H:%M" }).to_string()
+}
+
 /// Columns two blanks apart, as wide as their widest cell; the last one is not padded.
 pub fn table(rows: &[Vec<String>]) {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -112,6 +131,26 @@ pub fn table(rows: &[Vec<String>]) {
             row.iter().enumerate().map(|(c, cell)| format!("{cell:<w$}", w = widths[c])).collect();
         line(cells.join("  ").trim_end());
     }
+}
+
+/// One changed package: what happened, name, versions, and what is special about it.
+pub fn change_row(change: &Change) -> Vec<String> {
+    let version = match (&change.old, &change.new) {
+        (Some(old), Some(new)) if old != new => format!("{old} -> {new}"),
+        (Some(version), _) | (None, Some(version)) => version.clone(),
+        (None, None) => String::new(),
+    };
+    let mut marks: Vec<String> = Vec::new();
+    marks.extend(change.archive.clone());
+    marks.extend(change.security.then(|| "security".to_owned()));
+    marks.extend((change.auto == Some(true)).then(|| "auto".to_owned()));
+    marks.extend(change.stuck.clone());
+    vec![
+        format!("  {}", change.action.past()),
+        format!("{}:{}", change.package, change.architecture),
+        version,
+        marks.join(", "),
+    ]
 }
 
 /// "1 profile", "2 profiles"

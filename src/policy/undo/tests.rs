@@ -105,8 +105,12 @@ fn plans_while_a_root_waits() {
     let wrote_since = "1 create, 2 apt @1, 3 apt @1, 4 undo>3 @1, 5 apt @1, 6 set @1";
     let redo_staged = "1 create, 2 apt @1, 3 apt @1, 4 undo>3 @1, 5 undo>2 @4, 6 redo>5 @5";
     let cancelled = "1 create, 2 apt @1, 3 undo>2 @1 cancelled, 4 apt @1";
+    let cancel_entry = "1 create, 2 apt @1, 3 undo>2 @1 cancelled, 4 apt @1, 5 cancel @1 bare";
+    let cancel_after_undo = "1 create, 2 apt @1, 3 undo>2 @1, 4 redo>3 @3 cancelled, 5 cancel @3 bare";
+    const NO_STATE: &str =
+        "entry 5 dropped what waited and changed nothing else: there is nothing to return to";
     let fell_back = "1 create, 2 apt @1, 3 apt @1, 4 undo>3 @1, 5 apt @4";
-    let rows: [(_, _, _, _, &[u64]); 13] = [
+    let rows: [(_, _, _, _, &[u64]); 17] = [
         (staged, "4/1", "last", "undo 2, leaves 1 in use: -2 cancels 4", &[]),
         (staged, "4/1", "redo", "cancel 4, back to 1", &[]),
         (staged, "4/1", "cancel", "cancel 4, back to 1", &[]),
@@ -118,6 +122,10 @@ fn plans_while_a_root_waits() {
         (redo_staged, "6/5", "cancel", "cancel 6, back to 5", &[]),
         (cancelled, "1", "last", "undo 4, leaves 1 in use: -4", &[]),
         (cancelled, "1", "2", "undo 2, leaves 1 in use: -4 -2", &[]),
+        (cancel_entry, "1", "last", "undo 4, leaves 1 in use: -4", &[]),
+        (cancel_entry, "1", "redo", "nothing to redo:", &[]),
+        (cancel_entry, "1", "5", NO_STATE, &[]),
+        (cancel_after_undo, "3", "redo", "redo 3, leaves 3 in use: +2", &[]),
         ("5 apt @1", "4/1", "redo", "cancel 4, back to 1", &[5]), // its entry is lost
         (fell_back, "4/1", "last", "undo 5, leaves 1 in use: -5", &[]), // root 4 is kept
     ];
@@ -132,6 +140,9 @@ fn what_was_left_behind_comes_back_by_its_number() {
     let text = "1 create, 2 apt @1, 3 undo>2 @1, 4 apt @1, 5 left @1";
     assert_eq!(answer(text, "3", &[], "5").0, "redo 5, leaves 3 in use: +4 +2");
     assert_eq!(answer(text, "3", &[], "redo").0, "redo 3, leaves 3 in use: +2");
+    let entries = history(text);
+    assert_eq!(went_with(&entries, &entries[4]), Some((entries[2].number, vec![entries[3].number])));
+    assert_eq!(went_with(&entries, &entries[2]), None);
 }
 
 #[test]
@@ -140,4 +151,27 @@ fn a_point_that_went_is_said_and_not_passed_over() {
     assert_eq!(answer(TWO_RUNS, "1", &[3], "last").0, gone(3));
     assert_eq!(answer(TWO_RUNS, "1", &[2], "2").0, gone(2));
     assert_eq!(answer(UNDONE, "5", &[5], "redo").0, gone(5));
+}
+
+/// Entry 4 is `dpkg --configure -a` after a run that was cut.
+#[test]
+fn a_repair_goes_with_the_run_that_was_cut() {
+    let repaired = |gone: &[u64], question: &str| {
+        let mut entries = history("1 create, 2 apt @1, 3 apt @1 interrupted, 4 apt @1");
+        entries[3].command_line = Some("dpkg --configure -a".into());
+        let points: BTreeSet<_> =
+            entries.iter().map(|e| e.number).filter(|n| !gone.contains(&n.get())).collect();
+        let (profile, current) = ("lab".parse().unwrap(), EntryNumber::FIRST);
+        let facts = Facts { profile: &profile, entries: &entries, current, in_use: None, points: &points };
+        let plan = plan(&facts, ask(question));
+        let repairs = plan.as_ref().map(|plan| repairs(&facts, plan)).unwrap_or_default();
+        (brief(plan), repairs.iter().map(|n| n.get()).collect::<Vec<_>>())
+    };
+    let both = ("undo 3, leaves 1: -4 -3".to_owned(), vec![4]);
+    assert_eq!(repaired(&[], "last"), both);
+    assert_eq!(repaired(&[], "3"), both);
+    assert_eq!(repaired(&[], "4"), ("undo 4, leaves 1: -4".to_owned(), vec![]));
+    assert_eq!(repaired(&[], "2"), ("undo 2, leaves 1: -4 -3 -2".to_owned(), vec![]));
+    // Its point went: the repair alone is still offered.
+    assert_eq!(repaired(&[3], "last"), ("undo 4, leaves 1: -4".to_owned(), vec![]));
 }

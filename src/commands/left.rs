@@ -1,0 +1,135 @@
+//! Roots that are left: by an undo, or dropped before their boot. What was written into one after its
+//! last point is kept before it goes, as the point of an entry of kind `left`.
+
+use crate::model::entry::Change;
+use crate::model::error::{Error, Result};
+use crate::model::layout::ProfileDir;
+use crate::model::{Entry, EntryNumber, Kind, ProfileId, State};
+use crate::system::reserve::{For, with_room};
+use crate::system::{btrfs, files, guard, roots};
+
+use super::session::Session;
+use super::stage::close;
+use super::{now, undo_plan};
+
+/// Drops the waiting root that `by` cancels: its entry first, so that a root nobody ran is not kept for
+/// what was never written into it. Done before `by` is closed, and done again after a cut.
+pub fn drop_cancelled(session: &Session, by: &Entry) -> Result<()> {
+    let (Some(id), Some(waiting)) = (&by.profile, by.cancels) else { return Ok(()) };
+    match session.journal.entry(Some(id), waiting) {
+        Ok(Some(mut entry)) if entry.state != State::Cancelled => {
+            let outcome = format!("dropped by entry {} before its boot", by.number);
+            close(session, &mut entry, State::Cancelled, Some(outcome))?;
+        }
+        Ok(_) | Err(Error::Damaged { .. }) => {} // lost: the pointer has decided
+        Err(other) => return Err(other),
+    }
+    retire(session, &session.pool.layout.profile(id), waiting)
+}
+
+/// Deletes a root that is not current any more and that nobody uses; one that somebody looks at goes
+/// later. What was written into it after its last point is kept first. The caller holds the profile's
+/// lock; another program may have been faster.
+pub fn retire(session: &Session, dir: &ProfileDir, number: EntryNumber) -> Result<()> {
+    let root = dir.root(number);
+    if !root.path().is_dir() {
+        return Ok(());
+    }
+    let lock = match guard::claim(&session.pool, &root) {
+        Err(Error::InUse { .. }) => return Ok(()),
+        other => other?,
+    };
+    if let Some(id) = profile_of(dir) {
+        let points = points_of(session, dir, &id, number)?;
+        if written_since(session, dir, &id, number, points.first().map(|entry| entry.number))? {
+            keep(session, dir, &id, number, &points)?;
+        }
+    }
+    btrfs::delete(root.path())?;
+    drop(lock);
+    Ok(())
+}
+
+/// The entries of a root whose points are kept, newest first, down to the undo that left it. An entry
+/// is read for each; those of other roots lie below.
+fn points_of(session: &Session, dir: &ProfileDir, id: &ProfileId, number: EntryNumber) -> Result<Vec<Entry>> {
+    let mut found = Vec::new();
+    for point in roots::numbers(&dir.snapshots())?.into_iter().rev().take_while(|point| *point > number) {
+        match session.journal.entry(Some(id), point) {
+            Ok(Some(entry)) if entry.root == Some(number) => {
+                let left_it = matches!(entry.kind, Kind::Undo | Kind::Redo);
+                found.push(entry);
+                if left_it {
+                    break;
+                }
+            }
+            Ok(_) | Err(Error::Damaged { .. }) => {}
+            Err(other) => return Err(other),
+        }
+    }
+    Ok(found)
+}
+
+/// Was anything written into the root after its newest point? Without one, only a root that was
+/// dropped before its boot has nothing to keep.
+fn written_since(
+    session: &Session,
+    dir: &ProfileDir,
+    id: &ProfileId,
+    number: EntryNumber,
+    newest: Option<EntryNumber>,
+) -> Result<bool> {
+    let Some(newest) = newest else {
+        let maker = session.journal.entry(Some(id), number).ok().flatten();
+        return Ok(maker.is_none_or(|maker| maker.state != State::Cancelled));
+    };
+    files::sync_file_system(dir.path())?;
+    let taken = btrfs::created_in(dir.point(newest).path())?;
+    Ok(btrfs::generation(dir.root(number).path())? > taken)
+}
+
+fn keep(
+    session: &Session,
+    dir: &ProfileDir,
+    id: &ProfileId,
+    number: EntryNumber,
+    points: &[Entry],
+) -> Result<()> {
+    let root = dir.root(number);
+    let base = roots::base_of(&root)?;
+    // The undo that left it; where none did (a fallback), the newest entry.
+    let left_it = |entry: &&Entry| matches!(entry.kind, Kind::Undo | Kind::Redo);
+    let since = points.last().filter(left_it).or(points.first());
+    let changes = since.and_then(|since| changes_since(session, dir, since.number, number));
+    let mut entry = session.journal.lock()?.begin(Kind::Left, now(), |entry| {
+        entry.profile = Some(id.clone());
+        entry.root = Some(number);
+        entry.base = Some(base);
+        entry.point = true;
+        entry.changes = changes.unwrap_or_default();
+        entry.outcome = Some(match since.filter(|since| since.kind != Kind::Left) {
+            Some(since) => format!("what was written into root {number} after entry {}", since.number),
+            None => format!("what was written into root {number}"),
+        });
+    })?;
+    with_room(&session.pool.layout, For::Recovery, || {
+        files::sync_file_system(session.pool.layout.top())?;
+        btrfs::point(root.path(), dir.point(entry.number).path())
+    })?;
+    let outcome = entry.outcome.clone();
+    close(session, &mut entry, State::Completed, outcome)
+}
+
+/// The packages that differ now from what they were at a point of the same root.
+fn changes_since(
+    session: &Session,
+    dir: &ProfileDir,
+    since: EntryNumber,
+    number: EntryNumber,
+) -> Option<Vec<Change>> {
+    undo_plan::changes_between(session, dir.point(since), dir.root(number)).ok().flatten()
+}
+
+fn profile_of(dir: &ProfileDir) -> Option<ProfileId> {
+    dir.path().file_name()?.to_str()?.parse().ok()
+}

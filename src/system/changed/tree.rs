@@ -1,0 +1,190 @@
+//! One subvolume, read by inode number: what of it was touched after a transaction, under which names,
+//! and the directories that lead there. Everything is asked for once and kept.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io;
+use std::path::Path;
+
+use super::items::{self, Child, Inode};
+use super::search::{Key, Searcher, Slice};
+use crate::model::difference::NodeKind;
+use crate::model::error::{At, Result};
+
+pub struct Tree {
+    pub searcher: Searcher,
+    /// Absent: it was looked for and is not there.
+    inodes: HashMap<u64, Option<Inode>>,
+    /// (directory, name) of an inode; as many as it has links.
+    names: HashMap<u64, Vec<(u64, Vec<u8>)>>,
+    /// What the scan saw of the directories that were touched.
+    children: HashMap<u64, Vec<Child>>,
+    touched: HashSet<u64>,
+    /// For each directory that leads to something touched, the names that do.
+    leads: HashMap<u64, BTreeSet<Child>>,
+}
+
+/// What a file is made of, beside its names.
+pub struct Parts {
+    pub inode: Inode,
+    /// Sorted by name.
+    pub attributes: Vec<(Vec<u8>, Vec<u8>)>,
+    /// (offset in the file, the item): where its bytes lie, or the bytes themselves when they are few.
+    pub extents: Vec<(u64, Vec<u8>)>,
+}
+
+impl Tree {
+    pub fn open(subvolume: &Path) -> Result<Tree> {
+        Ok(Tree {
+            searcher: Searcher::open(subvolume)?,
+            inodes: HashMap::new(),
+            names: HashMap::new(),
+            children: HashMap::new(),
+            touched: HashSet::new(),
+            leads: HashMap::new(),
+        })
+    }
+
+    /// Finds what was touched after a transaction (0: everything there is), and what leads there. An
+    /// inode's own transid is what counts: it rises with every change of content, attributes and names,
+    /// and of what is in a directory, while its leaf also rises with its neighbours.
+    pub fn find_touched(&mut self, after: u64, whole: &Path) -> Result<()> {
+        self.scan(after).at("search", whole)?;
+        let mut touched: Vec<u64> = self.touched.iter().copied().collect();
+        touched.sort_unstable();
+        for inode in touched {
+            self.mark_way_to(inode).at("search", whole)?;
+        }
+        Ok(())
+    }
+
+    fn scan(&mut self, after: u64) -> io::Result<()> {
+        let from = Key::new(items::FIRST_OBJECT, items::INODE_ITEM, 0);
+        let to = Key::new(items::LAST_OBJECT, u8::MAX, u64::MAX);
+        let slice = Slice { tree: 0, from, to, newer_than: after };
+        let Tree { searcher, inodes, names, children, touched, .. } = self;
+        // The names follow their inode; only those of the touched and of directories will be asked for.
+        let (mut wanted, mut wanted_dir) = (0, 0);
+        searcher.each(&slice, |key, data| match key.kind {
+            items::INODE_ITEM => {
+                let Some(inode) = Inode::parse(data) else { return };
+                let is_touched = inode.transid > after;
+                if is_touched {
+                    touched.insert(key.object);
+                    wanted_dir = if inode.kind() == NodeKind::Directory { key.object } else { 0 };
+                }
+                if is_touched || inode.kind() == NodeKind::Directory {
+                    inodes.insert(key.object, Some(inode));
+                    wanted = key.object;
+                }
+            }
+            items::INODE_REF | items::INODE_EXTREF if wanted == key.object => {
+                let list = names.entry(key.object).or_default();
+                items::names(key.kind, key.offset, data, |dir, name| list.push((dir, name.to_vec())));
+            }
+            items::DIR_INDEX if wanted_dir == key.object => {
+                children.entry(key.object).or_default().extend(items::child(data));
+            }
+            _ => {}
+        })
+    }
+
+    fn mark_way_to(&mut self, inode: u64) -> io::Result<()> {
+        let mut todo = vec![inode];
+        while let Some(inode) = todo.pop() {
+            let Some(kind) = self.inode(inode)?.map(|found| found.kind()) else { continue };
+            for (dir, name) in self.names_of(inode)? {
+                if dir == inode {
+                    continue; // the top of a subvolume is its own parent
+                }
+                let first = !self.leads.contains_key(&dir);
+                self.leads.entry(dir).or_default().insert(Child { name, inode, kind });
+                // A directory that is touched marks its own way.
+                if first && !self.touched.contains(&dir) {
+                    todo.push(dir);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub fn is_touched(&self, inode: u64) -> bool {
+        self.touched.contains(&inode)
+    }
+
+    /// Is it touched, or is something below it?
+    pub fn leads_on(&self, inode: u64) -> bool {
+        self.touched.contains(&inode) || self.leads.contains_key(&inode)
+    }
+
+    /// The names in an untouched directory that lead to something touched.
+    pub fn leads(&self, dir: u64) -> Vec<Child> {
+        self.leads.get(&dir).map(|names| names.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    pub fn inode(&mut self, number: u64) -> io::Result<Option<Inode>> {
+        if let Some(known) = self.inodes.get(&number) {
+            return Ok(*known);
+        }
+        let key = Key::new(number, items::INODE_ITEM, 0);
+        let mut found = None;
+        let slice = Slice { tree: 0, from: key, to: key, newer_than: 0 };
+        self.searcher.each(&slice, |_, data| found = Inode::parse(data))?;
+        self.inodes.insert(number, found);
+        Ok(found)
+    }
+
+    /// Every (directory, name) of an inode. What the scan saw is all, unless some of it lay in a leaf
+    /// that is older.
+    pub fn names_of(&mut self, inode: u64) -> io::Result<Vec<(u64, Vec<u8>)>> {
+        let links = self.inode(inode)?.map_or(0, |i| i.links as usize);
+        if let Some(known) = self.names.get(&inode).filter(|known| known.len() >= links) {
+            return Ok(known.clone());
+        }
+        let mut found = Vec::new();
+        let from = Key::new(inode, items::INODE_REF, 0);
+        let to = Key::new(inode, items::INODE_EXTREF, u64::MAX);
+        self.searcher.each(&Slice { tree: 0, from, to, newer_than: 0 }, |key, data| {
+            items::names(key.kind, key.offset, data, |dir, name| found.push((dir, name.to_vec())));
+        })?;
+        self.names.insert(inode, found.clone());
+        Ok(found)
+    }
+
+    /// What is in a directory, by name. Its size is twice the length of its names: that tells whether the
+    /// scan saw all of it.
+    pub fn children(&mut self, dir: u64) -> io::Result<Vec<Child>> {
+        let size = self.inode(dir)?.map_or(0, |inode| inode.size);
+        if let Some(mut seen) = self.children.remove(&dir) {
+            if seen.iter().map(|child| 2 * child.name.len() as u64).sum::<u64>() == size {
+                seen.sort_unstable();
+                return Ok(seen);
+            }
+        }
+        let mut found = Vec::new();
+        let from = Key::new(dir, items::DIR_INDEX, 0);
+        let to = Key::new(dir, items::DIR_INDEX, u64::MAX);
+        self.searcher.each(&Slice { tree: 0, from, to, newer_than: 0 }, |_, data| {
+            found.extend(items::child(data));
+        })?;
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// Without extents for a directory: it has none, but many names in between.
+    pub fn parts(&mut self, number: u64, kind: NodeKind) -> io::Result<Option<Parts>> {
+        let (mut inode, mut attributes, mut extents) = (None, Vec::new(), Vec::new());
+        let last = if kind == NodeKind::Directory { items::XATTR_ITEM } else { items::EXTENT_DATA };
+        let from = Key::new(number, items::INODE_ITEM, 0);
+        let to = Key::new(number, last, u64::MAX);
+        self.searcher.each(&Slice { tree: 0, from, to, newer_than: 0 }, |key, data| match key.kind {
+            items::INODE_ITEM => inode = Inode::parse(data),
+            items::XATTR_ITEM => {
+                items::attributes(data, |name, value| attributes.push((name.to_vec(), value.to_vec())));
+            }
+            items::EXTENT_DATA => extents.push((key.offset, data.to_vec())),
+            _ => {}
+        })?;
+        attributes.sort();
+        Ok(inode.map(|inode| Parts { inode, attributes, extents }))
+    }
+}

@@ -1,0 +1,355 @@
+//! kill -9 before every call of a command that could change something, one after the other: what is
+//! left must read as the state before or the state after, for a reader at once, and on disk after the
+//! next command. The short form takes a sample, always with the calls around the pointer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::process::Command;
+
+use crate::long;
+use crate::rig::tree::{Tree, assert_same};
+use crate::rig::{Ended, Rig, Started, ended, program_path, tree};
+
+/// With `?`: some architectures lack some.
+const CHANGING: [&str; 30] = [
+    "rename",
+    "renameat",
+    "renameat2",
+    "unlink",
+    "unlinkat",
+    "rmdir",
+    "mkdir",
+    "mkdirat",
+    "symlink",
+    "symlinkat",
+    "link",
+    "linkat",
+    "mknod",
+    "mknodat",
+    "ioctl",
+    "fsync",
+    "fdatasync",
+    "syncfs",
+    "write",
+    "writev",
+    "pwrite64",
+    "ftruncate",
+    "fchmod",
+    "fchmodat",
+    "chmod",
+    "utimensat",
+    "lsetxattr",
+    "fsetxattr",
+    "lremovexattr",
+    "mount",
+];
+
+/// How many moments of a command the short form takes.
+const SAMPLE: usize = 6;
+
+struct Case {
+    name: &'static str,
+    /// A run of the profile goes on meanwhile: what is staged waits.
+    in_use: bool,
+    /// flipper-undo with these, one after the other, leads to the state before.
+    prepare: &'static [&'static [&'static str]],
+    /// The command that is cut.
+    command: fn(&Rig) -> Vec<String>,
+    /// From the state after back to the state before.
+    back: &'static [&'static [&'static str]],
+    /// The entry that waited is cancelled by it.
+    drops: bool,
+}
+
+const UNDO: &[&str] = &[];
+
+fn plain(_: &Rig) -> Vec<String> {
+    Vec::new()
+}
+
+#[test]
+fn an_undo() {
+    sweep(&Case {
+        name: "undo",
+        in_use: false,
+        prepare: &[],
+        command: plain,
+        back: &[&["--redo"]],
+        drops: false,
+    });
+}
+
+#[test]
+fn an_undo_of_a_running_profile() {
+    let back: &[&[&str]] = &[&["--cancel"]];
+    sweep(&Case { name: "undo in use", in_use: true, prepare: &[], command: plain, back, drops: false });
+}
+
+#[test]
+fn a_second_undo_while_one_waits() {
+    let back: &[&[&str]] = &[&["--cancel"], UNDO];
+    sweep(&Case { name: "second undo", in_use: true, prepare: &[UNDO], command: plain, back, drops: true });
+}
+
+#[test]
+fn a_cancel() {
+    let command = |_: &Rig| vec!["--cancel".to_owned()];
+    sweep(&Case { name: "cancel", in_use: true, prepare: &[UNDO], command, back: &[UNDO], drops: true });
+}
+
+#[test]
+fn a_redo_of_what_waits() {
+    let command = |_: &Rig| vec!["--redo".to_owned()];
+    sweep(&Case { name: "redo in use", in_use: true, prepare: &[UNDO], command, back: &[UNDO], drops: true });
+}
+
+#[test]
+fn a_redo() {
+    let command = |_: &Rig| vec!["--redo".to_owned()];
+    sweep(&Case { name: "redo", in_use: false, prepare: &[UNDO], command, back: &[UNDO], drops: false });
+}
+
+#[test]
+fn an_undo_of_an_undo() {
+    // The root that an undo made has the number of the undo.
+    let command = |rig: &Rig| vec![rig.current("lab").to_string()];
+    sweep(&Case { name: "by number", in_use: false, prepare: &[UNDO], command, back: &[UNDO], drops: false });
+}
+
+/// A root that an undo left, and that was written after it: kept whole before it goes, once.
+#[test]
+fn what_was_left_is_kept() {
+    let rig = with_two_changes();
+    let words = ["set", "lab", "--note", "anything"].map(str::to_owned);
+    let old = leave_a_written_root(&rig, 0);
+    let moments = trace(&rig, "flipper-profile", &words);
+    assert_same(&old.upper, &kept_by(&rig, rig.last_entry("lab").0));
+    rig.undo(&["--profile", "lab", "--redo", "--yes"]).ok();
+    let mut cut = 0;
+    for (at, moment) in chosen(&moments).into_iter().enumerate() {
+        let old = leave_a_written_root(&rig, at + 1);
+        let options = ["-o", "/dev/null", "-e", &moment.inject()];
+        cut += usize::from(under_strace(&rig, "flipper-profile", &words, &options).status == 137);
+        recover(&rig, at);
+        rig.verify();
+        let since =
+            |(number, e): &(u64, serde_json::Value)| *number > rig.current("lab") && e["kind"] == "left";
+        let left: Vec<_> = rig.entries("lab").into_iter().filter(since).collect();
+        let done: Vec<u64> =
+            left.iter().filter(|(_, e)| e["state"] == "completed").map(|(n, _)| *n).collect();
+        assert!(left.iter().all(|(_, e)| e["state"] != "open") && done.len() == 1, "{moment:?}: {left:#?}");
+        assert_same(&old.upper, &kept_by(&rig, done[0]));
+        assert_eq!(Place::look(&rig).roots, BTreeSet::from([rig.current("lab")]), "{moment:?}");
+        rig.undo(&["--profile", "lab", "--redo", "--yes"]).ok();
+    }
+    assert!(cut > 5, "{cut} cuts");
+}
+
+/// An undo waits, something is written into the running root, and the power goes. Returns that root.
+fn leave_a_written_root(rig: &Rig, at: usize) -> Place {
+    let line = format!(
+        "while [ ! -e /run/go ]; do sleep 0.02; done; echo {at} > /etc/late; echo ready; exec sleep 100"
+    );
+    let run = rig.start(&["run", "lab", "sh", "-c", &format!("echo ready; {line}")]);
+    let first = crate::rig::need("pgrep", Command::new("pgrep").arg("-P").arg(run.0.id().to_string()));
+    let (number, root) = (rig.current("lab"), rig.root_dir("lab"));
+    undo_each(rig, &[UNDO]);
+    std::fs::write(format!("/proc/{first}/root/run/go"), "").unwrap();
+    let written = root.join("root/etc/late");
+    crate::rig::within(std::time::Duration::from_secs(10), "it is written", || {
+        std::fs::read_to_string(&written).is_ok_and(|text| text == format!("{at}\n"))
+    });
+    run.kill();
+    crate::rig::within(std::time::Duration::from_secs(10), "the run has ended", || {
+        !std::path::Path::new(&format!("/proc/{first}")).exists()
+    });
+    Place { current: number, upper: upper(&root), roots: BTreeSet::new() }
+}
+
+fn kept_by(rig: &Rig, entry: u64) -> Tree {
+    upper(&rig.in_pool(format!("@profiles/lab/snapshots/{entry}")))
+}
+
+/// The same three states for every case: 0 before the first change, 1 before the second, 2 now.
+fn with_two_changes() -> Rig {
+    let rig = Rig::with_lab();
+    for step in 0..2 {
+        rig.sh("lab", &format!("echo {step} > /etc/step; mkdir /opt/step-{step}; rm -rf /opt/data/deep"));
+        rig.profile(&["set", "lab", "--args", &format!("step={step}")]).ok();
+    }
+    rig.sh("lab", "echo 2 > /etc/step");
+    rig
+}
+
+fn sweep(case: &Case) {
+    let rig = with_two_changes();
+    let run: Option<Started> = case.in_use.then(|| rig.start_waiting("lab"));
+    let in_use = run.is_some().then(|| rig.current("lab"));
+    if case.in_use {
+        undo_each(&rig, &[UNDO, &["--cancel"]]); // dpkg's locks are copied up when they are first taken
+    }
+    undo_each(&rig, case.prepare);
+    let before = Place::look(&rig);
+    let moments = trace(&rig, "flipper-undo", &whole(&(case.command)(&rig)));
+    assert_eq!(moments.iter().filter(|m| m.moves_the_pointer).count(), 1, "one visible moment: {moments:?}");
+    let after = Place::look(&rig);
+    assert_ne!(before.current, after.current, "{}: the command moved nothing", case.name);
+    undo_each(&rig, case.back);
+    assert_same(&before.upper, &Place::look(&rig).upper);
+    let (mut cut, mut moved) = (0, 0);
+    for (at, moment) in chosen(&moments).into_iter().enumerate() {
+        let start = Place::look(&rig);
+        let killed = strace(&rig, &(case.command)(&rig), &moment.inject()).status == 137;
+        cut += usize::from(killed);
+        let told = states(&rig.profile(&["log", "lab", "-n", "1000", "--json"]).json());
+        recover(&rig, at);
+        let done = check(case, &rig, in_use, [&start, &after], &told, &format!("{}: {moment:?}", case.name));
+        moved += usize::from(done && killed);
+        if done {
+            undo_each(&rig, case.back);
+        }
+        assert_same(&before.upper, &Place::look(&rig).upper);
+    }
+    assert!(cut > 5 && moved > 0 && moved < cut, "{}: {cut} cuts, {moved} after the pointer", case.name);
+    run.into_iter().for_each(Started::end);
+    rig.verify();
+}
+
+/// Where the pointer is, and what is there.
+struct Place {
+    current: u64,
+    upper: Tree,
+    roots: BTreeSet<u64>,
+}
+
+impl Place {
+    fn look(rig: &Rig) -> Place {
+        Place {
+            current: rig.current("lab"),
+            upper: upper(&rig.root_dir("lab")),
+            roots: rig.names("@profiles/lab/roots").iter().map(|name| name.parse().unwrap()).collect(),
+        }
+    }
+}
+
+/// What a root or a point has over its base. A run of the profile has its lent link in it, what is made
+/// from a point of that run has not.
+fn upper(of: &std::path::Path) -> Tree {
+    let carried = flipper_profiles::model::carried::CARRIED;
+    tree::read(&of.join("root")).without(&carried).without(&["etc/resolv.conf"])
+}
+
+/// The state before or the state after, with everything that belongs to it. True: after.
+fn check(
+    case: &Case,
+    rig: &Rig,
+    in_use: Option<u64>,
+    [start, after]: [&Place; 2],
+    told: &States,
+    what: &str,
+) -> bool {
+    let now = Place::look(rig);
+    let done = now.current != start.current;
+    assert_same(if done { &after.upper } else { &start.upper }, &now.upper);
+    rig.verify();
+    let entries = rig.entries("lab");
+    let on_disk: States =
+        entries.iter().map(|(n, e)| (*n, e["state"].as_str().unwrap().to_owned())).collect();
+    assert_eq!(told, &on_disk, "{what}: a reader was told something else");
+    assert!(on_disk.values().all(|state| state != "open"), "{what}");
+    assert!(
+        entries.iter().all(|(_, e)| e["kind"] != "left"),
+        "{what}: nothing was written that could be left"
+    );
+    let of = |number: u64| on_disk[&number].as_str();
+    if case.drops {
+        assert_eq!(of(start.current), if done { "cancelled" } else { "completed" }, "{what}");
+    }
+    let mut expected = vec![now.current];
+    expected.extend(in_use.filter(|root| *root != now.current));
+    assert_eq!(now.roots, BTreeSet::from_iter(expected), "{what}: the roots");
+    assert_eq!(of(now.current), "completed", "{what}");
+    done
+}
+
+type States = BTreeMap<u64, String>;
+
+fn states(log: &serde_json::Value) -> States {
+    let entries = log.as_array().unwrap().iter();
+    entries.map(|e| (e["number"].as_u64().unwrap(), e["state"].as_str().unwrap().to_owned())).collect()
+}
+
+/// Recovering is cut as well, each time at another place; then it may finish.
+fn recover(rig: &Rig, at: usize) {
+    let call = ["unlink", "fsync", "ioctl", "rename"][at % 4];
+    let inject = format!("inject=?{call}:signal=KILL:when={}", 1 + at / 4 % 4);
+    let words = ["set", "lab", "--note", "anything"];
+    under_strace(rig, "flipper-profile", &words.map(str::to_owned), &["-e", &inject]);
+    rig.profile(&words).ok();
+}
+
+fn undo_each(rig: &Rig, each: &[&[&str]]) {
+    for words in each {
+        rig.undo(&[&["--profile", "lab", "--yes"], *words].concat()).ok();
+    }
+}
+
+/// One call of the command: its name, and which one of that name.
+#[derive(Clone, Debug)]
+struct Moment {
+    call: String,
+    nth: usize,
+    moves_the_pointer: bool,
+}
+
+impl Moment {
+    fn inject(&self) -> String {
+        format!("inject=?{}:signal=KILL:when={}", self.call, self.nth)
+    }
+}
+
+/// Runs the command whole and lists its calls.
+fn trace(rig: &Rig, program: &str, words: &[String]) -> Vec<Moment> {
+    let log = rig.path("calls");
+    let calls: Vec<String> = CHANGING.iter().map(|call| format!("?{call}")).collect();
+    let options = ["-o", log.to_str().unwrap(), "-e", &format!("trace={}", calls.join(","))];
+    under_strace(rig, program, words, &options).ok();
+    let (mut seen, mut moments) = (BTreeMap::new(), Vec::new());
+    for line in std::fs::read_to_string(&log).unwrap().lines() {
+        let Some((call, rest)) = line.split_once('(').filter(|(call, _)| CHANGING.contains(call)) else {
+            continue;
+        };
+        let nth: &mut usize = seen.entry(call.to_owned()).or_default();
+        *nth += 1;
+        let moves_the_pointer = call.starts_with("rename") && rest.contains("lab/current\"");
+        moments.push(Moment { call: call.to_owned(), nth: *nth, moves_the_pointer });
+    }
+    moments
+}
+
+fn chosen(moments: &[Moment]) -> Vec<Moment> {
+    let pointer = moments.iter().position(|m| m.moves_the_pointer);
+    let step = if long::cases(1) > 1 { 1 } else { moments.len().div_ceil(SAMPLE) };
+    let near = |at: usize| pointer.is_some_and(|pointer| at.abs_diff(pointer + 1) <= 3);
+    let taken = moments.iter().enumerate().filter(|(at, _)| at % step == 0 || near(*at));
+    taken.map(|(_, moment)| moment.clone()).collect()
+}
+
+fn whole(words: &[String]) -> Vec<String> {
+    ["--profile", "lab", "--yes"].map(str::to_owned).iter().chain(words).cloned().collect()
+}
+
+fn strace(rig: &Rig, words: &[String], inject: &str) -> Ended {
+    under_strace(rig, "flipper-undo", &whole(words), &["-o", "/dev/null", "-e", inject])
+}
+
+fn under_strace(rig: &Rig, program: &str, words: &[String], options: &[&str]) -> Ended {
+    let there = Command::new("strace").arg("--version").output().is_ok_and(|o| o.status.success());
+    assert!(there, "strace is missing: apt-get install strace");
+    let mut command = rig.command(program, &[] as &[&OsStr]);
+    let mut strace = Command::new("strace");
+    strace.env_clear().envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    strace.arg("-qq").args(options).arg(program_path(program)).args(words);
+    command = strace;
+    ended(command.stdin(std::process::Stdio::null()))
+}

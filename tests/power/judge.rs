@@ -1,0 +1,209 @@
+//! What a crash image must hold, by what had been acknowledged when the power went.
+//!
+//! ```text
+//! settled        nothing under way: everything as after the last step
+//! ours           each profile as before or as after, and as after if its entry is closed
+//! live           lab as before, or as far as it had been written, and then the new point is as before
+//! every one      nothing of before that the step keeps is gone; no point ever differs from what it was
+//! ```
+
+use std::collections::BTreeSet;
+
+use crate::facts::{EntryKey, Facts, Profile};
+use crate::recording::Done;
+use crate::workload::Sort;
+
+/// The states a cut lies between. Nothing under way: both are the same.
+pub struct Between<'a> {
+    pub before: &'a Facts,
+    pub after: &'a Facts,
+    /// None: nothing was under way.
+    pub step: Option<&'a Done>,
+}
+
+/// What a step that was cut in its middle left in `lab`: undo must take it back.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Mixed {
+    /// The entry whose point is as before; None: nothing is promised.
+    pub entry: Option<u64>,
+    /// What it had written.
+    pub written: String,
+}
+
+impl Between<'_> {
+    /// Whether the one profile that may be between is.
+    pub fn judge(&self, seen: &Facts) -> Result<Option<Mixed>, String> {
+        self.entries(seen)?;
+        self.names("base", &self.before.bases, &self.after.bases, &seen.bases)?;
+        self.either(
+            "the current base",
+            &self.before.current_base,
+            &self.after.current_base,
+            &seen.current_base,
+        )?;
+        self.either("the default profile", &self.before.default, &self.after.default, &seen.default)?;
+        let keys = |facts: &Facts| facts.profiles.keys().cloned().collect::<BTreeSet<_>>();
+        self.names("profile", &keys(self.before), &keys(self.after), &keys(seen))?;
+        self.names("deleted profile", &self.before.deleted, &self.after.deleted, &seen.deleted)?;
+        let mut mixed = None;
+        for (id, profile) in &seen.profiles {
+            mixed = mixed.or(self.profile(id, profile, seen)?);
+        }
+        self.done_if_closed(seen)?;
+        Ok(mixed)
+    }
+
+    fn sort(&self) -> Sort {
+        self.step.map_or(Sort::Ours, |step| step.sort)
+    }
+
+    /// In both: it must be there. In neither: it must not.
+    fn names(
+        &self,
+        what: &str,
+        before: &BTreeSet<String>,
+        after: &BTreeSet<String>,
+        seen: &BTreeSet<String>,
+    ) -> Result<(), String> {
+        if let Some(lost) = before.intersection(after).find(|name| !seen.contains(*name)) {
+            return Err(format!("{what} {lost} is gone"));
+        }
+        match seen.iter().find(|name| !before.contains(*name) && !after.contains(*name)) {
+            Some(name) => Err(format!("there is a {what} {name}, and never was")),
+            None => Ok(()),
+        }
+    }
+
+    fn either<T: PartialEq + std::fmt::Debug>(
+        &self,
+        what: &str,
+        before: &T,
+        after: &T,
+        seen: &T,
+    ) -> Result<(), String> {
+        let fine = seen == before || seen == after;
+        if fine { Ok(()) } else { Err(format!("{what} is {seen:?}, not {before:?} or {after:?}")) }
+    }
+
+    fn entries(&self, seen: &Facts) -> Result<(), String> {
+        let newest = self.before.newest();
+        for (key, was) in &self.before.entries {
+            let will = self.after.entries.get(key);
+            match seen.entries.get(key) {
+                Some(is) if is == was || Some(is) == will => {}
+                None if will.is_none() => {}
+                is => return Err(format!("entry {key:?} was {was:?}, and is {is:?}")),
+            }
+        }
+        for (key, is) in &seen.entries {
+            let known = self.before.entries.contains_key(key) || self.after.entries.get(key) == Some(is);
+            let under_way = self.step.is_some() && key.1 > newest && (is.1 == "open" || is.1 == "torn");
+            if !known && !under_way {
+                return Err(format!("entry {key:?} is {is:?}, and never was"));
+            }
+        }
+        if self.step.is_none() {
+            let lost = self.after.entries.keys().find(|key| !seen.entries.contains_key(*key));
+            return lost.map_or(Ok(()), |key| Err(format!("entry {key:?} is lost")));
+        }
+        Ok(())
+    }
+
+    fn profile(&self, id: &str, seen: &Profile, all: &Facts) -> Result<Option<Mixed>, String> {
+        let (before, after) = (self.before.profiles.get(id), self.after.profiles.get(id));
+        self.points(id, seen, before, after)?;
+        let as_it_was = |was: Option<&Profile>| {
+            was.is_some_and(|was| was.current == seen.current && was.tree == seen.tree)
+        };
+        if as_it_was(before) || as_it_was(after) {
+            return Ok(None);
+        }
+        let same_root = before.is_some_and(|was| was.current == seen.current);
+        if id == "lab" && same_root && self.sort() == Sort::Writing {
+            return Ok(Some(Mixed { entry: None, written: String::new() }));
+        }
+        if id == "lab" && same_root && self.sort() == Sort::Live {
+            let written = before.expect("it was there").tree.differences(&seen.tree);
+            return self.protected(seen, all).map(|entry| Some(Mixed { entry: Some(entry), written }));
+        }
+        let difference = |was: Option<&Profile>| {
+            was.map_or("there was none".into(), |was| {
+                format!("root {}\n{}", was.current, was.tree.differences(&seen.tree))
+            })
+        };
+        Err(format!(
+            "{id}: root {} is neither before ({}) nor after ({})",
+            seen.current,
+            difference(before),
+            difference(after)
+        ))
+    }
+
+    /// Something has been written: then there is an entry, and its point is as before.
+    fn protected(&self, seen: &Profile, all: &Facts) -> Result<u64, String> {
+        let was = &self.before.profiles["lab"];
+        let newest = self.before.newest();
+        let entry = all.entries.keys().find(|(owner, number)| owner == "lab" && *number > newest);
+        let Some((_, number)) = entry else {
+            return Err(format!(
+                "lab was written to without an entry:\n{}",
+                was.tree.differences(&seen.tree)
+            ));
+        };
+        match seen.points.get(number) {
+            Some(point) if *point == was.tree => Ok(*number),
+            Some(point) => Err(format!("point {number} is not as before:\n{}", was.tree.differences(point))),
+            None => Err(format!("lab was written to without a point:\n{}", was.tree.differences(&seen.tree))),
+        }
+    }
+
+    /// A point never changes, and one that is kept is never lost.
+    fn points(
+        &self,
+        id: &str,
+        seen: &Profile,
+        before: Option<&Profile>,
+        after: Option<&Profile>,
+    ) -> Result<(), String> {
+        let (none, newest) = (Default::default(), self.before.newest());
+        let (was, will) = (before.map_or(&none, |p| &p.points), after.map_or(&none, |p| &p.points));
+        if let Some(lost) =
+            was.keys().find(|n| (after.is_none() || will.contains_key(n)) && !seen.points.contains_key(n))
+        {
+            return Err(format!("{id}: point {lost} is lost"));
+        }
+        for (number, point) in &seen.points {
+            let tree =
+                was.get(number).or(will.get(number)).or(before.filter(|_| *number > newest).map(|p| &p.tree));
+            let Some(tree) = tree else { return Err(format!("{id}: there is a point {number}")) };
+            // In a run the root is a little ahead of what was recorded before the run began.
+            if tree != point {
+                return Err(format!("{id}: point {number} is not as it was:\n{}", tree.differences(point)));
+            }
+        }
+        Ok(())
+    }
+
+    /// An entry is closed last: what it says is so.
+    fn done_if_closed(&self, seen: &Facts) -> Result<(), String> {
+        if self.sort() != Sort::Ours {
+            return Ok(());
+        }
+        let new = |key: &&EntryKey| !self.before.entries.contains_key(*key);
+        for key in self.after.entries.keys().filter(new) {
+            if seen.entries.get(key).is_none_or(|(_, state)| state != "completed") {
+                continue;
+            }
+            for (id, profile) in &self.after.profiles {
+                let is = seen.profiles.get(id);
+                if is.is_none_or(|is| is.current != profile.current || is.tree != profile.tree) {
+                    return Err(format!("entry {key:?} says completed, and {id} is not as after it"));
+                }
+            }
+            if seen.default != self.after.default || seen.bases != self.after.bases {
+                return Err(format!("entry {key:?} says completed, and the pool is not as after it"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,110 @@
+//! What is done while the writes are recorded. One line for each step: its name, what may be said of it
+//! while it is under way, and what is typed.
+
+use crate::machine::Machine;
+use crate::rig::Done;
+
+/// What a cut in the middle of a step may leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// No pool, or a pool: the step that makes it.
+    Init,
+    /// A change of ours: as before, or as after.
+    Ours,
+    /// Something writes into `lab` as it goes (apt, dpkg, a path put back): how far it got, and then a
+    /// point that is as before.
+    Live,
+    /// Somebody writes into `lab` without an entry: nothing is promised of that tree meanwhile.
+    Writing,
+}
+
+pub struct Step {
+    pub name: &'static str,
+    pub sort: Sort,
+    act: Box<dyn Fn(&mut Machine) -> Done>,
+    /// How it ends: a package run may fail on purpose.
+    status: i32,
+}
+
+impl Step {
+    pub fn run(&self, machine: &mut Machine) {
+        let done = (self.act)(machine);
+        let said = format!("{}\n{}", done.out, done.err);
+        assert_eq!(done.status, self.status, "the step {:?} did not end as it should:\n{said}", self.name);
+    }
+}
+
+fn step(name: &'static str, sort: Sort, act: impl Fn(&mut Machine) -> Done + 'static) -> Step {
+    Step { name, sort, act: Box::new(act), status: 0 }
+}
+
+fn init() -> Step {
+    step("init", Sort::Init, |m| {
+        let device = m.device();
+        m.profile(&["init", &device, "--inode-floor", "65536", "--yes"])
+    })
+}
+
+/// Everything, on a real Debian root (a tarball) with our package in it; `archive` is the test archive.
+pub fn whole(root: String, archive: Vec<u8>) -> Vec<Step> {
+    use Sort::{Live, Ours, Writing};
+    let import = root.clone();
+    let apt = |words: &str| format!("apt-get -qq -y -o Dpkg::Options::=--force-confold {words} 2>&1");
+    let (install, upgrade) =
+        (apt("install plain=1 conf=1 service"), apt("install plain=2 conf=2 alternative"));
+    let (remove, broken) = (apt("remove service"), apt("install bad-post"));
+    let live = apt("install special odd");
+    vec![
+        init(),
+        step("import", Ours, move |m| m.base(&["import", &import, "--version", "1", "--clean"])),
+        step("create", Ours, |m| m.profile(&["create", "lab"])),
+        step("an archive", Writing, move |m| m.run_with(ARCHIVE, &archive)),
+        step("apt install", Live, move |m| m.run(&install)),
+        step("a conffile of one's own", Writing, |m| m.run("echo mine >> /etc/conf.conf; sync")),
+        step("apt upgrade", Live, move |m| m.run(&upgrade)),
+        step("apt remove", Live, move |m| m.run(&remove)),
+        step("dpkg -i", Live, |m| m.run("dpkg -i /home/apt/flat/foreign_1_all.deb")),
+        Step { status: 100, ..step("apt fails", Live, move |m| m.run(&broken)) },
+        step("undo", Ours, |m| m.undo(&[])),
+        step("undo, further back", Ours, |m| m.undo(&[])),
+        step("redo", Ours, |m| m.undo(&["--redo"])),
+        step("set", Ours, |m| m.profile(&["set", "lab", "--args", "quiet"])),
+        step("put a path back", Live, |m| m.undo(&["4", "--path", "/usr/share/plain/a"])),
+        step("clone", Ours, |m| m.profile(&["clone", "lab", "twin", "--name", "the other"])),
+        step("default", Ours, |m| m.profile(&["default", "twin"])),
+        step("another default", Ours, |m| m.profile(&["default", "lab"])),
+        step("apt in what goes on", Live, move |m| m.enter(&live)),
+        step("leave it", Ours, |m| m.leave()),
+        step("delete", Ours, |m| m.profile(&["delete", "twin", "--yes"])),
+        step("undelete", Ours, |m| m.undo_of("twin", &[])),
+        step("journal rebuild", Ours, |m| m.profile(&["journal", "rebuild"])),
+        step("enter", Writing, |m| m.enter("true")),
+        step("undo of what runs", Ours, |m| m.undo(&[])),
+        step("cancel", Ours, |m| m.undo(&["--cancel"])),
+        step("undo of what runs, again", Ours, |m| m.undo(&[])),
+        step("leave", Ours, |m| m.leave()),
+        step("create another", Ours, |m| m.profile(&["create", "third"])),
+        step("import another", Ours, move |m| m.base(&["import", &root, "--version", "2", "--clean"])),
+        step("prune a base", Ours, |m| m.base(&["prune", "2", "--yes"])),
+    ]
+}
+
+/// A few steps on a tiny root, for the controls. The undo waits for the end of a run, so that nothing it
+/// does after its last fsync makes durable what that fsync was to; `cheated`: without any fsync.
+pub fn tiny(root: String, cheated: bool) -> Vec<Step> {
+    use Sort::{Ours, Writing};
+    vec![
+        init(),
+        step("import", Ours, move |m| m.base(&["import", &root, "--version", "1", "--clean"])),
+        step("create", Ours, |m| m.profile(&["create", "lab"])),
+        step("set", Ours, |m| m.profile(&["set", "lab", "--args", "quiet"])),
+        step("enter", Writing, |m| m.enter("true")),
+        step(UNDO, Ours, move |m| if cheated { m.undo_without_fsync() } else { m.undo(&[]) }),
+        step("leave", Ours, |m| m.leave()),
+    ]
+}
+
+/// The step of `tiny` that is cheated.
+pub const UNDO: &str = "undo of what runs";
+
+const ARCHIVE: &str = "set -e; tar x -C /home; apt-get -qq update; sync";
