@@ -494,3 +494,16 @@ fn short_of_room_the_oldest_give_way() {
     assert_eq!(plan["room"]["missing"], 0, "{plan}");
     rig.verify();
 }
+
+/// Where the owner's files fill it, no history is given up for nothing.
+#[test]
+fn short_of_room_points_that_would_not_help_stay() {
+    let (rig, n) = with_points(6);
+    set_rules(&rig, "last=100 least=1 free=50");
+    let ballast = fs::File::create(rig.in_pool("@data/home/ballast")).unwrap();
+    fs2::FileExt::allocate(&ballast, fs2::available_space(rig.top()).unwrap() / 10 * 9).unwrap();
+    ballast.sync_all().unwrap();
+    let said = rig.profile(&["prune", "--yes"]);
+    assert!(said.out.contains("room is short"), "{}", said.out);
+    assert_eq!(points(&rig), n);
+}
