@@ -91,7 +91,7 @@ fn the_reserve_protects_a_run_on_a_full_disk() {
     lab.run("dpkg --remove plain").ok().silent();
     let removed = lab.newest();
     assert_eq!((&removed["state"], &removed["point"]), (&"completed".into(), &true.into()));
-    lab.undo(&["--yes"]).ok();
+    lab.undo(&[]).ok();
     pool.make_room();
     lab.tree().must_be(&before);
 }
