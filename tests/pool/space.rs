@@ -281,6 +281,34 @@ fn space_is_what_btrfs_says_and_what_pruning_frees() {
     assert!(older[2] > 0 && older[0] > older[2] + 100 * 1024);
 }
 
+/// What `prune` would let go is said beforehand, to the byte.
+#[test]
+fn space_knows_what_prune_will_free() {
+    let rig = Rig::with_lab();
+    for round in 0..4 {
+        rig.sh(
+            "lab",
+            &format!("dd if=/dev/urandom of=/opt/changing bs=1k count={} 2>/dev/null", 500 + round),
+        );
+        rig.profile(&["set", "lab", "--args", &format!("r{round}")]).ok();
+    }
+    let rules = "keep_last=1\nkeep_days=0\nkeep_daily=0\nkeep_weekly=0\nkeep_monthly=0\nkeep_free=0\n";
+    fs::write(rig.in_pool("@journal/pool.conf"), rules).unwrap();
+    let told = rig.profile(&["space", "--json"]).json()["prune_now"].clone();
+    let ids = |names: &[String]| -> Vec<PathBuf> {
+        names.iter().map(|n| rig.in_pool(format!("@profiles/lab/snapshots/{n}"))).collect()
+    };
+    rig.sync();
+    let (used, before) = (data_used(&rig), ids(&rig.names("@profiles/lab/snapshots")));
+    rig.profile(&["prune", "--yes"]).ok();
+    need("btrfs", btrfs(&["subvolume", "sync"]).arg(rig.top()));
+    rig.sync();
+    let gone = before.iter().filter(|point| !point.exists()).count();
+    assert!(gone > 0 && told["points"] == gone, "{told} {gone}");
+    assert!(told["freed"].as_u64().unwrap() > 400 << 10, "{told}");
+    assert_eq!(told["freed"], used - data_used(&rig));
+}
+
 #[test]
 fn the_pages_of_space_are_for_people() {
     let rig = Rig::with_lab();
