@@ -56,8 +56,8 @@
 //! - a deleted profile keeps its id until it is pruned, so that undo can bring it back;
 //! - the reserve for a full disk holds metadata as well as data: on a split btrfs, 32 MiB of data alone
 //!   help nobody whose metadata is full (`system/reserve.rs`);
-//! - "share of space" is a floor of free space, measured by statfs after each deletion: what points hold
-//!   exclusively is not known without quota groups (`policy/retention/space.rs`).
+//! - "share of space" is a floor of free space: points give way for it only as far as they help, by the
+//!   extent trees before and by statfs after each deletion (`policy/retention/space.rs`).
 
 // flipper-rescue and flipper-hook are built without the index and use a part of these rooms only.
 #![cfg_attr(not(feature = "index"), allow(dead_code))]

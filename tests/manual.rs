@@ -115,8 +115,13 @@ fn every_argument_is_explained() {
     }
 }
 
-/// Every page: ours from clap, and those written by hand.
-fn pages() -> Vec<PathBuf> {
+/// Every page: ours from clap, and those written by hand. Written once, for tests that run side by side.
+fn pages() -> &'static [PathBuf] {
+    static PAGES: std::sync::OnceLock<Vec<PathBuf>> = std::sync::OnceLock::new();
+    PAGES.get_or_init(write_pages)
+}
+
+fn write_pages() -> Vec<PathBuf> {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("man");
     std::fs::create_dir_all(&dir).unwrap();
@@ -140,7 +145,7 @@ fn pages() -> Vec<PathBuf> {
 #[test]
 fn every_page_has_its_sections() {
     for page in pages() {
-        let text = std::fs::read_to_string(&page).unwrap();
+        let text = std::fs::read_to_string(page).unwrap();
         for section in ["NAME", "DESCRIPTION", "EXAMPLES", "EXIT STATUS", "FILES", "SEE ALSO"] {
             let heading = format!(".SH {section}\n");
             let (_, body) =
@@ -175,9 +180,9 @@ fn man_and_mandoc_have_nothing_to_say() {
     for page in pages() {
         let mut man = Command::new("man");
         man.env("LC_ALL", "C.UTF-8").env("MANROFFSEQ", "").env("MANWIDTH", "80");
-        silent(man.args(["--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z"]).arg(&page), "man-db");
+        silent(man.args(["--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z"]).arg(page), "man-db");
         let mut mandoc = Command::new("mandoc");
-        let output = mandoc.args(["-Tlint", "-Wwarning"]).arg(&page).output();
+        let output = mandoc.args(["-Tlint", "-Wwarning"]).arg(page).output();
         let output = output.unwrap_or_else(|e| panic!("mandoc: {e}: apt-get install mandoc"));
         assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
     }

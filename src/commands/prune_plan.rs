@@ -10,10 +10,12 @@ use crate::model::{Entry, EntryNumber, Kind, ProfileId};
 use crate::policy::retention::space::Room;
 use crate::policy::retention::time::{self, Times};
 use crate::policy::retention::{self, Deleted, Facts, Keep, Kept, Point, Rules};
-use crate::system::{files, guard, locks, pool, reserve, roots};
+use crate::policy::space::Space;
+use crate::system::{btrfs, files, guard, locks, pool, reserve, roots};
 
 use super::session::{ProfileFacts, Session};
-use super::undo_plan;
+use super::space_parts::Group;
+use super::{space, undo_plan};
 
 pub struct PoolPlan {
     pub rules: Rules,
@@ -93,7 +95,35 @@ pub fn look(session: &Session, only: Option<&ProfileId>, now: &str) -> Result<Po
         look_deleted(session, &rules, now)?.into_iter().filter(|deleted| wanted(&deleted.id)).collect();
     match only {
         Some(id) if profiles.is_empty() && deleted.is_empty() => Err(Error::NoSuchProfile { id: id.clone() }),
-        _ => Ok(PoolPlan { profiles, deleted, room: room(session)?, rules }),
+        _ => {
+            let mut plan = PoolPlan { profiles, deleted, room: room(session)?, rules };
+            if retention::space::missing(&plan.rules, plan.room) > 0 {
+                weigh(session, &mut plan);
+            }
+            Ok(plan)
+        }
+    }
+}
+
+/// What each point that may give way would free, once those before it went. Where that cannot be read,
+/// the deletions themselves will tell.
+fn weigh(session: &Session, plan: &mut PoolPlan) {
+    let Ok(found) = space::measure(session) else { return };
+    let space = Space::new(&found.holdings);
+    let mut points: Vec<(&ProfileId, &mut Kept)> = Vec::new();
+    for profile in plan.profiles.iter_mut().filter(|profile| profile.skipped.is_none()) {
+        let (id, kept) = (&profile.id, profile.points.iter_mut());
+        points.extend(kept.filter(|kept| kept.goes() || kept.yields()).map(|kept| (id, kept)));
+    }
+    points.sort_by_key(|(_, kept)| (!kept.goes(), kept.point));
+    let (mut going, mut freed) = (Group::new(), 0);
+    for (id, kept) in points {
+        let dir = session.pool.layout.profile(id);
+        let paths = [dir.point(kept.point).path().to_path_buf(), dir.point_state(kept.point)];
+        going.extend(paths.iter().filter_map(|path| btrfs::subvolume_id(path).ok()));
+        let together = space.freed_by(&going);
+        kept.bytes = Some(together.saturating_sub(freed));
+        freed = together;
     }
 }
 

@@ -49,7 +49,7 @@ pub struct Point {
     pub base: Option<BaseVersion>,
     /// Somebody has it mounted.
     pub mounted: bool,
-    /// What deleting it alone would free, when that is known.
+    /// What it frees when it goes after the older ones that go, when that is known.
     pub bytes: Option<u64>,
 }
 

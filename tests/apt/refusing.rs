@@ -63,7 +63,7 @@ fn skipped_on_request() {
     assert_eq!(lab.entries().len(), 1);
 }
 
-/// A run that begins, and apt in it when everything in the pool has been taken meanwhile.
+/// A run that begins, and apt in it when everything in the pool has been taken meanwhile, the reserve too.
 fn run_on_a_full_disk(lab: &Lab, script: &str) -> Done {
     let ready = lab.pool.top.join("@data/home/ready");
     std::thread::scope(|scope| {
@@ -73,10 +73,27 @@ fn run_on_a_full_disk(lab: &Lab, script: &str) -> Done {
             assert!(!run.is_finished(), "the run did not begin");
             std::thread::sleep(Duration::from_millis(20));
         }
+        fs::remove_dir_all(lab.pool.top.join("@journal/reserve")).expect("remove the reserve");
         lab.pool.fill();
         fs::remove_file(&ready).expect("remove");
         run.join().expect("the run")
     })
+}
+
+/// With the reserve in place a full disk leaves no run unprotected, and the undo finds room after it.
+#[test]
+fn the_reserve_protects_a_run_on_a_full_disk() {
+    let pool = Pool::copy("trixie");
+    let lab = pool.lab("reserve");
+    lab.run("apt-get -qq install plain=1").ok();
+    let before = lab.tree();
+    pool.fill();
+    lab.run("dpkg --remove plain").ok().silent();
+    let removed = lab.newest();
+    assert_eq!((&removed["state"], &removed["point"]), (&"completed".into(), &true.into()));
+    lab.undo(&["--yes"]).ok();
+    pool.make_room();
+    lab.tree().must_be(&before);
 }
 
 #[test]

@@ -230,15 +230,16 @@ impl Pool {
         copy
     }
 
-    /// Mounts an image. `offer` (sh) sets `image` to what the loop device is put on, `then` is done
-    /// once it is mounted; `$1` is the image.
+    /// Mounts an image. `offer` (sh) sets `image` to what the loop device is put on, and `server` to the
+    /// process that stands behind it, if any; `then` is done once it is mounted; `$1` is the image.
     pub fn mount(image: &Path, offer: &str, then: &str) -> Pool {
         let script = format!(
-            "set -e; mount --make-rprivate /; mount -t tmpfs none /mnt; mkdir /mnt/top
+            "set -e; server=; mount --make-rprivate /; mount -t tmpfs none /mnt; mkdir /mnt/top
              {offer}
              mount -o loop,subvolid=5 \"$image\" /mnt/top
              {then}
-             findmnt -no SOURCE /mnt/top; exec cat"
+             findmnt -no SOURCE /mnt/top; cat
+             test -z \"$server\" || {{ umount /mnt/top || :; kill $server; }}"
         );
         let mut child = Command::new("unshare")
             .args(["--mount", "sh", "-c", &script, "sh"])

@@ -75,6 +75,7 @@ impl Failing {
             "mkdir /mnt/disk; touch /mnt/disk/image
              nbdfuse /mnt/disk/image [ nbdkit --exit-with-parent --foreground --filter=error file \"$1\" \
                  error-pwrite=EIO error-pwrite-rate=100% error-file={} ] < /dev/null > /dev/null &
+             server=$!
              n=0; until test -s /mnt/disk/image; do sleep 0.05; n=$((n + 1)); test $n -lt 200; done
              image=/mnt/disk/image",
             self.trigger.display()

@@ -100,7 +100,7 @@ fn a_newer_minor_is_read_shown_and_kept() {
     }
     let json_file = rig.in_pool("@profiles/lab/profile.json");
     let mut profile: Value = serde_json::from_slice(&fs::read(&json_file).unwrap()).unwrap();
-    (profile["pins"], profile["origin"]["stream"]) = (json!([{"n": 57}]), json!({"digest": "x"}));
+    (profile["ledger"], profile["origin"]["stream"]) = (json!([{"n": 57}]), json!({"digest": "x"}));
     fs::write(&json_file, profile.to_string()).unwrap();
     fs::write(rig.in_pool("@journal/pool.conf"), "later=thing\ndefault=\n").unwrap();
     let before: Vec<(u64, Value)> = rig.entries("lab");
@@ -134,7 +134,10 @@ fn a_newer_minor_is_read_shown_and_kept() {
         assert_eq!(fs::read_to_string(rig.in_pool(name)).unwrap(), "{\"of\": \"a newer program\"}", "{name}");
     }
     let now: Value = serde_json::from_slice(&fs::read(&json_file).unwrap()).unwrap();
-    assert_eq!((&now["pins"], &now["origin"]["stream"]), (&profile["pins"], &profile["origin"]["stream"]));
+    assert_eq!(
+        (&now["ledger"], &now["origin"]["stream"]),
+        (&profile["ledger"], &profile["origin"]["stream"])
+    );
     assert_eq!(fs::read_to_string(rig.in_pool("@journal/pool.conf")).unwrap(), "later=thing\ndefault=lab\n");
     assert!(fs::read_to_string(rig.in_pool("@journal/format")).unwrap().ends_with("later=thing\n"));
     rig.verify();
@@ -161,6 +164,7 @@ fn an_entry_that_is_written_again_keeps_what_we_do_not_know() {
     let plan = json!({"command_line": "apt install a", "comment": null, "weather": "fine", "planned": cut["planned"]});
     fs::write(entry_file(&rig, numbers[1], ".plan.json"), plan.to_string()).unwrap();
     let foreign = open(numbers[2], "packages", "suspended");
+    fs::write(rig.root_dir("lab").join("root/etc/half"), "done").unwrap();
     rig.profile(&["set", "lab", "--note", "anything"]).ok(); // recovers
     let closed: Value =
         serde_json::from_slice(&fs::read(entry_file(&rig, numbers[1], ".json")).unwrap()).unwrap();

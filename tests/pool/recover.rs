@@ -119,6 +119,7 @@ fn what_is_alive_is_left_open() {
     fs::write(&open, text).unwrap();
     recover(&rig);
     assert!(open.exists());
+    fs::write(rig.root_dir("lab").join("root/etc/half"), "done").unwrap();
     run.end();
     recover(&rig);
     let (state, outcome) = state_of(&rig, "lab", number);

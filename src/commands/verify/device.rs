@@ -33,7 +33,7 @@ pub fn check(session: &Session, findings: &mut Findings) {
     {
         if room.free < least.min(room.size / LEAST_SHARE) {
             let what = format!("{} MiB left for {kind}: changes will fail soon", room.free >> 20);
-            let remedy = "remove points, profiles or bases nobody needs, or what lies in /home";
+            let remedy = "flipper-profile prune lets points go; else profiles or bases nobody needs, or what lies in /home";
             findings.add("space", session.pool.device.display(), what, remedy);
         }
     }

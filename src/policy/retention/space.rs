@@ -1,6 +1,6 @@
-//! Short of room: how much is missing, what goes for it, and when to stop. What deleting a point frees
-//! is seldom known before (snapshots share most of what they hold, and quota groups, which would know,
-//! freeze machines), so the free room is measured again after each deletion.
+//! Short of room: how much is missing, what goes for it, and when to stop. What points free is read from
+//! the extent trees before (no quota groups: they freeze machines), and measured by statfs after each
+//! deletion, because the file system goes on being used and may not have been readable.
 
 use super::{Kept, Rules};
 use crate::model::EntryNumber;
@@ -20,14 +20,20 @@ pub fn missing(rules: &Rules, room: Room) -> u64 {
 }
 
 /// The points that give way, oldest first, until what is known of their sizes adds up to the missing.
+/// None at all when together they would not free a tenth of it: then points are not what fills it.
 pub fn yielding(plan: &[Kept], missing: u64) -> Vec<EntryNumber> {
+    let all = || plan.iter().filter(|kept| kept.yields());
+    let together: Option<u64> = all().map(|kept| kept.bytes).sum();
+    if together.is_some_and(|bytes| bytes < missing / 10) {
+        return Vec::new();
+    }
     let mut found = 0;
     let mut enough = |kept: &&Kept| {
         let go_on = found < missing;
         found += kept.bytes.unwrap_or(0);
         go_on
     };
-    plan.iter().filter(|kept| kept.yields()).take_while(|kept| enough(kept)).map(|kept| kept.point).collect()
+    all().take_while(|kept| enough(kept)).map(|kept| kept.point).collect()
 }
 
 /// Enough has gone to see whether points are what fills the file system.

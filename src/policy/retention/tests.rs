@@ -214,6 +214,8 @@ fn when_room_is_short_only_what_rules_keep_gives_way_oldest_first() {
     assert_eq!(yields("last=9", 0), [0; 0]);
     let kept = |point, bytes| Kept { point: number(point), reasons: vec![Keep::Last], bytes: Some(bytes) };
     assert_eq!(space::yielding(&[kept(2, 10), kept(3, 5), kept(4, 5)], 12), [number(2), number(3)]);
+    assert_eq!(space::yielding(&[kept(2, 4), kept(3, 5)], 100), [], "points are not what fills it");
+    assert_eq!(space::yielding(&[kept(2, 0), kept(3, 10)], 100), [number(2), number(3)]);
     let room = |free| space::Room { total: 1000, free };
     assert_eq!(space::missing(&rules("free=5"), room(40)), 10);
     assert_eq!(space::missing(&rules("free=5"), room(50)), 0);
