@@ -11,12 +11,15 @@ use std::time::Duration;
 use flipper_profiles::model::Layout;
 use flipper_profiles::model::holdings::{Holders, Holdings};
 use flipper_profiles::policy::space::Space;
+use flipper_profiles::system::usage::{Allocated, Room, usage};
 use flipper_profiles::system::{btrfs as subvolumes, space};
 
 use crate::long;
 use crate::rig::life::Life;
 use crate::rig::{Rig, btrfs, need, within};
-use flipper_profiles::system::tree_search::{INODE_ITEM, Key, ROOT_ITEM, ROOT_TREE, Range, TreeSearch};
+use flipper_profiles::system::tree_search::{
+    INODE_ITEM, Item, Key, ROOT_ITEM, ROOT_TREE, Range, TreeSearch, XATTR_ITEM,
+};
 
 #[test]
 fn a_tree_search_sees_every_inode_once_and_in_order() {
@@ -70,6 +73,66 @@ fn a_tree_search_sees_every_inode_once_and_in_order() {
         .unwrap();
     assert!(roots.contains(&tree) && roots.contains(&5), "{roots:?}");
     assert!(search.items(Range::all(99_999), |_| {}).is_err());
+}
+
+/// The kernel stops early with room left where the next item is a large one: that is not the end.
+#[test]
+fn large_items_do_not_end_a_tree_search() {
+    let rig = Rig::bare_btrfs();
+    let dir = rig.in_pool("tree");
+    subvolumes::create(&dir).unwrap();
+    let length = 14_000; // about what a leaf of 16 KiB holds
+    let files: BTreeSet<u64> = (0..200)
+        .map(|number| {
+            let file = dir.join(number.to_string());
+            fs::write(&file, "").unwrap();
+            xattr::set(&file, "user.large", &vec![b'x'; length]).unwrap();
+            fs::metadata(file).unwrap().ino()
+        })
+        .collect();
+    rig.sync();
+    let tree = subvolumes::subvolume_id(&dir).unwrap();
+    let mut found = BTreeSet::new();
+    let look = |item: Item| {
+        if item.key.kind == XATTR_ITEM && item.data.len() > length {
+            found.insert(item.key.object);
+        }
+    };
+    TreeSearch::open(&rig.top()).unwrap().items(Range::all(tree), look).unwrap();
+    assert_eq!(found, files);
+}
+
+/// Data once and metadata twice, then both twice: what is allocated, and what is left, is what btrfs says.
+#[test]
+fn what_is_allocated_is_what_btrfs_says() {
+    let rig = Rig::bare_btrfs();
+    let look = || {
+        rig.sync();
+        let usage = usage(&rig.top()).unwrap();
+        let said = |line: &str, word: &str| {
+            let text = need("btrfs", btrfs(&["filesystem", "usage", "--raw"]).arg(rig.top()));
+            let line =
+                text.lines().find(|l| l.trim_start().starts_with(line)).unwrap_or_else(|| panic!("{text}"));
+            let digits = line.split(word).nth(1).unwrap().trim_start();
+            digits.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse::<u64>().unwrap()
+        };
+        assert_eq!(usage.unallocated, said("Device unallocated:", ":"));
+        for (kind, of) in [("Data,", usage.data), ("Metadata,", usage.metadata)] {
+            assert_eq!((of.allocated, of.used), (said(kind, "Size:"), said(kind, "Used:")), "{kind}");
+        }
+        usage
+    };
+    fs::write(rig.in_pool("file"), vec![b'x'; 3 << 20]).unwrap();
+    let once = look();
+    let left = |of: Allocated, growth: u64| Room {
+        size: of.allocated + growth,
+        free: of.allocated - of.used + growth,
+    };
+    assert_eq!(once.room_for_data(), left(once.data, once.unallocated));
+    assert_eq!(once.room_for_metadata(), left(once.metadata, once.unallocated / 2));
+    need("btrfs", btrfs(&["balance", "start", "-dconvert=dup"]).arg(rig.top()));
+    let twice = look();
+    assert_eq!(twice.room_for_data(), left(twice.data, twice.unallocated / 2));
 }
 
 fn sync_and_generation(dir: &std::path::Path) -> u64 {
