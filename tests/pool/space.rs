@@ -344,11 +344,11 @@ fn space_is_what_btrfs_says_and_what_pruning_frees() {
     assert!(older[2] > 0 && older[0] > older[2] + 100 * 1024);
 }
 
-/// What `prune` would let go is said beforehand, to the byte.
+/// What `prune` would let go is said beforehand.
 #[test]
 fn space_knows_what_prune_will_free() {
     let rig = Rig::with_lab();
-    for round in 0..4 {
+    for round in 0..8 {
         rig.sh(
             "lab",
             &format!("dd if=/dev/urandom of=/opt/changing bs=1k count={} 2>/dev/null", 500 + round),
@@ -367,9 +367,11 @@ fn space_knows_what_prune_will_free() {
     need("btrfs", btrfs(&["subvolume", "sync"]).arg(rig.top()));
     rig.sync();
     let gone = before.iter().filter(|point| !point.exists()).count();
-    assert!(gone > 0 && told["points"] == gone, "{told} {gone}");
+    assert!(gone > 0 && told["points"] == gone, "{told} {gone} {}", rig.profile(&["prune", "--dry-run"]).out);
     assert!(told["freed"].as_u64().unwrap() > 400 << 10, "{told}");
-    assert_eq!(told["freed"], used - data_used(&rig));
+    // Less what the prune itself wrote: its entry, the index.
+    let written = told["freed"].as_u64().unwrap() - (used - data_used(&rig));
+    assert!(written < 100 << 10, "{told}: {written} bytes more were promised");
 }
 
 #[test]
