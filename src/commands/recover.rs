@@ -293,6 +293,7 @@ fn retire_left_roots(session: &Session, id: &ProfileId) -> Result<()> {
     if !dir.root(current).path().is_dir() {
         return Ok(()); // a damaged pointer: of these roots one is the right one
     }
+    profiles::remove_written_aside(&dir)?;
     let open = session.journal.open_entries(Some(id))?;
     for number in roots::numbers(&dir.roots())? {
         let being_made = open.iter().any(|entry| entry.number == number);

@@ -12,7 +12,7 @@ use crate::system::usage::{Usage, usage};
 use super::cli::Common;
 use super::session::Session;
 use super::space_parts::{Group, Parts, Pool};
-use super::{report, undo_plan};
+use super::{now, prune_plan, report, undo_plan};
 
 pub fn run(common: &Common, id: Option<&str>) -> Result<Exit> {
     let session = Session::to_read(common)?;
@@ -54,6 +54,15 @@ pub struct PoolSpace {
     /// Of the points of all profiles together.
     pub points: usize,
     pub freed_by_pruning: u64,
+    /// What `flipper-profile prune` would let go now; None where the rules cannot be read.
+    pub by_the_rules: Option<Pruned>,
+}
+
+/// Points, and the bytes they hold together and nobody else does.
+#[derive(Clone, Copy)]
+pub struct Pruned {
+    pub points: usize,
+    pub freed: u64,
 }
 
 pub struct ProfileRow {
@@ -68,7 +77,8 @@ pub struct ProfileRow {
 fn whole_pool(session: &Session) -> Result<Exit> {
     let pool = Pool::look(session)?;
     let found = measure(session)?;
-    let page = pool_space(&pool, &found, usage(session.pool.layout.top())?);
+    let mut page = pool_space(&pool, &found, usage(session.pool.layout.top())?);
+    page.by_the_rules = by_the_rules(session, &found).ok();
     match session.common.json {
         true => report::json(&pool_value(session, &page)),
         false => report::space::pool(&session.pool.device, &page),
@@ -94,8 +104,20 @@ fn pool_space(pool: &Pool, found: &Found, usage: Usage) -> PoolSpace {
         unaccounted: usage.data.used.saturating_sub(space.held()),
         being_deleted: found.being_deleted,
         freed_by_pruning: space.freed_by(&pool.all_points()),
+        by_the_rules: None,
         usage,
     }
+}
+
+fn by_the_rules(session: &Session, found: &Found) -> Result<Pruned> {
+    let plan = prune_plan::look(session, None, &now())?;
+    let (mut points, mut group) = (0, Group::new());
+    for (profile, going) in plan.going() {
+        let parts = Parts::look(&session.pool.layout.profile(&profile.id))?;
+        points += going.len();
+        group.extend(going.iter().filter_map(|number| parts.points.get(number)).flatten());
+    }
+    Ok(Pruned { points, freed: Space::new(&found.holdings).freed_by(&group) })
 }
 
 /// In bytes.
@@ -115,6 +137,7 @@ fn pool_value(session: &Session, page: &PoolSpace) -> Value {
         "home": with_sizes(json!({}), page.home), "elsewhere": with_sizes(json!({}), page.elsewhere),
         "unaccounted": page.unaccounted, "being_deleted": page.being_deleted,
         "points": page.points, "freed_by_pruning": page.freed_by_pruning,
+        "prune_now": page.by_the_rules.map(|p| json!({"points": p.points, "freed": p.freed})),
     })
 }
 

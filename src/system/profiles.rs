@@ -59,6 +59,15 @@ pub fn remove_point(dir: &ProfileDir, number: EntryNumber) -> Result<()> {
     btrfs::delete_if_there(&dir.point_state(number))
 }
 
+/// `.current.new`, `.profile.json.new`: written aside by a change that was cut before the rename. The
+/// caller holds the profile's lock, so nobody is about to rename one.
+pub fn remove_written_aside(dir: &ProfileDir) -> Result<()> {
+    for path in [dir.current(), dir.description()] {
+        files::remove_if_there(&files::beside(&path, ".new"))?;
+    }
+    Ok(())
+}
+
 /// Copies of state/ whose point is gone.
 pub fn remove_orphans(dir: &ProfileDir) -> Result<()> {
     for name in files::names(&dir.snapshots())? {

@@ -11,12 +11,15 @@ use std::time::Duration;
 use flipper_profiles::model::Layout;
 use flipper_profiles::model::holdings::{Holders, Holdings};
 use flipper_profiles::policy::space::Space;
+use flipper_profiles::system::usage::{Allocated, Room, usage};
 use flipper_profiles::system::{btrfs as subvolumes, space};
 
 use crate::long;
 use crate::rig::life::Life;
 use crate::rig::{Rig, btrfs, need, within};
-use flipper_profiles::system::tree_search::{INODE_ITEM, Key, ROOT_ITEM, ROOT_TREE, Range, TreeSearch};
+use flipper_profiles::system::tree_search::{
+    INODE_ITEM, Item, Key, ROOT_ITEM, ROOT_TREE, Range, TreeSearch, XATTR_ITEM,
+};
 
 #[test]
 fn a_tree_search_sees_every_inode_once_and_in_order() {
@@ -70,6 +73,66 @@ fn a_tree_search_sees_every_inode_once_and_in_order() {
         .unwrap();
     assert!(roots.contains(&tree) && roots.contains(&5), "{roots:?}");
     assert!(search.items(Range::all(99_999), |_| {}).is_err());
+}
+
+/// The kernel stops early with room left where the next item is a large one: that is not the end.
+#[test]
+fn large_items_do_not_end_a_tree_search() {
+    let rig = Rig::bare_btrfs();
+    let dir = rig.in_pool("tree");
+    subvolumes::create(&dir).unwrap();
+    let length = 14_000; // about what a leaf of 16 KiB holds
+    let files: BTreeSet<u64> = (0..200)
+        .map(|number| {
+            let file = dir.join(number.to_string());
+            fs::write(&file, "").unwrap();
+            xattr::set(&file, "user.large", &vec![b'x'; length]).unwrap();
+            fs::metadata(file).unwrap().ino()
+        })
+        .collect();
+    rig.sync();
+    let tree = subvolumes::subvolume_id(&dir).unwrap();
+    let mut found = BTreeSet::new();
+    let look = |item: Item| {
+        if item.key.kind == XATTR_ITEM && item.data.len() > length {
+            found.insert(item.key.object);
+        }
+    };
+    TreeSearch::open(&rig.top()).unwrap().items(Range::all(tree), look).unwrap();
+    assert_eq!(found, files);
+}
+
+/// Data once and metadata twice, then both twice: what is allocated, and what is left, is what btrfs says.
+#[test]
+fn what_is_allocated_is_what_btrfs_says() {
+    let rig = Rig::bare_btrfs();
+    let look = || {
+        rig.sync();
+        let usage = usage(&rig.top()).unwrap();
+        let said = |line: &str, word: &str| {
+            let text = need("btrfs", btrfs(&["filesystem", "usage", "--raw"]).arg(rig.top()));
+            let line =
+                text.lines().find(|l| l.trim_start().starts_with(line)).unwrap_or_else(|| panic!("{text}"));
+            let digits = line.split(word).nth(1).unwrap().trim_start();
+            digits.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse::<u64>().unwrap()
+        };
+        assert_eq!(usage.unallocated, said("Device unallocated:", ":"));
+        for (kind, of) in [("Data,", usage.data), ("Metadata,", usage.metadata)] {
+            assert_eq!((of.allocated, of.used), (said(kind, "Size:"), said(kind, "Used:")), "{kind}");
+        }
+        usage
+    };
+    fs::write(rig.in_pool("file"), vec![b'x'; 3 << 20]).unwrap();
+    let once = look();
+    let left = |of: Allocated, growth: u64| Room {
+        size: of.allocated + growth,
+        free: of.allocated - of.used + growth,
+    };
+    assert_eq!(once.room_for_data(), left(once.data, once.unallocated));
+    assert_eq!(once.room_for_metadata(), left(once.metadata, once.unallocated / 2));
+    need("btrfs", btrfs(&["balance", "start", "-dconvert=dup"]).arg(rig.top()));
+    let twice = look();
+    assert_eq!(twice.room_for_data(), left(twice.data, twice.unallocated / 2));
 }
 
 fn sync_and_generation(dir: &std::path::Path) -> u64 {
@@ -279,6 +342,36 @@ fn space_is_what_btrfs_says_and_what_pruning_frees() {
     assert_eq!(used - data_used(&rig), older[0]);
     assert_eq!(pool["freed_by_pruning"], older[0], "twin has no points");
     assert!(older[2] > 0 && older[0] > older[2] + 100 * 1024);
+}
+
+/// What `prune` would let go is said beforehand.
+#[test]
+fn space_knows_what_prune_will_free() {
+    let rig = Rig::with_lab();
+    for round in 0..8 {
+        rig.sh(
+            "lab",
+            &format!("dd if=/dev/urandom of=/opt/changing bs=1k count={} 2>/dev/null", 500 + round),
+        );
+        rig.profile(&["set", "lab", "--args", &format!("r{round}")]).ok();
+    }
+    let rules = "keep_last=1\nkeep_days=0\nkeep_daily=0\nkeep_weekly=0\nkeep_monthly=0\nkeep_free=0\n";
+    fs::write(rig.in_pool("@journal/pool.conf"), rules).unwrap();
+    let told = rig.profile(&["space", "--json"]).json()["prune_now"].clone();
+    let ids = |names: &[String]| -> Vec<PathBuf> {
+        names.iter().map(|n| rig.in_pool(format!("@profiles/lab/snapshots/{n}"))).collect()
+    };
+    rig.sync();
+    let (used, before) = (data_used(&rig), ids(&rig.names("@profiles/lab/snapshots")));
+    rig.profile(&["prune", "--yes"]).ok();
+    need("btrfs", btrfs(&["subvolume", "sync"]).arg(rig.top()));
+    rig.sync();
+    let gone = before.iter().filter(|point| !point.exists()).count();
+    assert!(gone > 0 && told["points"] == gone, "{told} {gone} {}", rig.profile(&["prune", "--dry-run"]).out);
+    assert!(told["freed"].as_u64().unwrap() > 400 << 10, "{told}");
+    // Less what the prune itself wrote: its entry, the index.
+    let written = told["freed"].as_u64().unwrap() - (used - data_used(&rig));
+    assert!(written < 100 << 10, "{told}: {written} bytes more were promised");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use super::{count, line, table};
-use crate::commands::space::{PoolSpace, ProfileSpace};
+use crate::commands::space::{PoolSpace, ProfileSpace, Pruned};
 use crate::commands::undo_list;
 use crate::policy::space::Sizes;
 use crate::system::usage::Allocated;
@@ -68,6 +68,10 @@ pub fn pool(device: &Path, page: &PoolSpace) {
     }
     let points = count(page.points, "point", "points");
     line(format_args!("Pruning every point ({points}) would free {}.", size(page.freed_by_pruning)));
+    if let Some(Pruned { points, freed }) = page.by_the_rules {
+        let points = count(points, "point", "points");
+        line(format_args!("flipper-profile prune would now let {points} go and free {}.", size(freed)));
+    }
 }
 
 fn pool_rows(page: &PoolSpace) -> Vec<Vec<String>> {

@@ -1,6 +1,7 @@
 //! The device below the pool: errors it has counted, and how much room is left.
 
 use crate::system::health;
+use crate::system::usage::usage;
 
 use super::Findings;
 use crate::commands::session::Session;
@@ -26,9 +27,9 @@ pub fn check(session: &Session, findings: &mut Findings) {
             );
         }
     }
-    let Ok(space) = health::space(top) else { return };
+    let Ok(usage) = usage(top) else { return };
     for (kind, room, least) in
-        [("data", space.data, LEAST_DATA), ("metadata", space.metadata, LEAST_METADATA)]
+        [("data", usage.room_for_data(), LEAST_DATA), ("metadata", usage.room_for_metadata(), LEAST_METADATA)]
     {
         if room.free < least.min(room.size / LEAST_SHARE) {
             let what = format!("{} MiB left for {kind}: changes will fail soon", room.free >> 20);

@@ -2,20 +2,8 @@
 //! little-endian, nothing aligned). An item that is too short for what it says it is, is passed over:
 //! the kernel checks leaves when it reads them.
 
-use super::search::array;
 use crate::model::difference::NodeKind;
-
-pub const INODE_ITEM: u8 = 1;
-pub const INODE_REF: u8 = 12;
-pub const INODE_EXTREF: u8 = 13;
-pub const XATTR_ITEM: u8 = 24;
-pub const DIR_INDEX: u8 = 96;
-pub const EXTENT_DATA: u8 = 108;
-pub const ROOT_ITEM: u8 = 132;
-
-/// Of files and directories; smaller numbers are the file system's own.
-pub const FIRST_OBJECT: u64 = 256;
-pub const LAST_OBJECT: u64 = u64::MAX - 255;
+use crate::system::tree_search::{INODE_ITEM, INODE_REF};
 
 /// What `stat` shows, and three things it does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,4 +129,10 @@ fn word(data: &[u8], at: usize) -> u32 {
 
 fn short(data: &[u8], at: usize) -> u16 {
     u16::from_le_bytes(array(&data[at..]))
+}
+
+fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut array = [0; N];
+    array.copy_from_slice(&bytes[..N]);
+    array
 }

@@ -11,10 +11,8 @@
 
 use std::collections::HashMap;
 
-use super::items::{FIRST_OBJECT, LAST_OBJECT, ROOT_ITEM, Subvolume};
-use super::search::{Key, Searcher, Slice};
-
-const ROOT_TREE: u64 = 1;
+use super::items::Subvolume;
+use crate::system::tree_search::{FIRST_FREE, Key, LAST_FREE, ROOT_ITEM, ROOT_TREE, Range, TreeSearch};
 
 /// (a subvolume, the last transaction of it this state descends from), the state itself first.
 fn line(of: u64, all: &HashMap<u64, Subvolume>) -> Vec<([u8; 16], u64)> {
@@ -32,8 +30,8 @@ fn line(of: u64, all: &HashMap<u64, Subvolume>) -> Vec<([u8; 16], u64)> {
 }
 
 /// The transaction up to which subvolumes `a` and `b` (by id) are one; None when that is not known.
-pub fn common(searcher: &mut Searcher, a: u64, b: u64) -> std::io::Result<Option<u64>> {
-    let all = subvolumes(searcher)?;
+pub fn common(search: &mut TreeSearch, a: u64, b: u64) -> std::io::Result<Option<u64>> {
+    let all = subvolumes(search)?;
     let (a, b) = (line(a, &all), line(b, &all));
     let met = a.iter().find_map(|(uuid, at)| {
         let there = b.iter().find(|(other, _)| other == uuid)?;
@@ -42,17 +40,12 @@ pub fn common(searcher: &mut Searcher, a: u64, b: u64) -> std::io::Result<Option
     Ok(met)
 }
 
-fn subvolumes(searcher: &mut Searcher) -> std::io::Result<HashMap<u64, Subvolume>> {
-    let slice = Slice {
-        tree: ROOT_TREE,
-        from: Key::new(FIRST_OBJECT, ROOT_ITEM, 0),
-        to: Key::new(LAST_OBJECT, ROOT_ITEM, u64::MAX),
-        newer_than: 0,
-    };
+fn subvolumes(search: &mut TreeSearch) -> std::io::Result<HashMap<u64, Subvolume>> {
+    let (first, last) = (Key::new(FIRST_FREE, ROOT_ITEM, 0), Key::new(LAST_FREE, ROOT_ITEM, u64::MAX));
     let mut found = HashMap::new();
-    searcher.each(&slice, |key, data| {
-        if key.kind == ROOT_ITEM {
-            found.extend(Subvolume::parse(data).map(|subvolume| (key.object, subvolume)));
+    search.each(Range::between(ROOT_TREE, first, last), |item| {
+        if item.key.kind == ROOT_ITEM {
+            found.extend(Subvolume::parse(item.data).map(|subvolume| (item.key.object, subvolume)));
         }
     })?;
     Ok(found)

@@ -22,7 +22,6 @@ mod bytes;
 mod items;
 mod lineage;
 mod renames;
-mod search;
 mod side;
 mod tree;
 mod walk;
@@ -72,7 +71,7 @@ pub fn between(a: &State, b: &State) -> Result<Difference> {
         return Ok(Difference { changes: Vec::new(), everything: false });
     }
     let (mut side_a, mut side_b) = (Side::open(a)?, Side::open(b)?);
-    let since = lineage::common(&mut side_a.tree.searcher, ids.0, ids.1).at("search", &a.subvolume)?;
+    let since = lineage::common(&mut side_a.tree.search, ids.0, ids.1).at("search", &a.subvolume)?;
     for (side, state) in [(&mut side_a, a), (&mut side_b, b)] {
         side.tree.find_touched(since.unwrap_or(0), &state.subvolume)?;
     }

@@ -6,12 +6,18 @@ use std::io;
 use std::path::Path;
 
 use super::items::{self, Child, Inode};
-use super::search::{Key, Searcher, Slice};
 use crate::model::difference::NodeKind;
 use crate::model::error::{At, Result};
+use crate::system::tree_search::{
+    DIR_INDEX, EXTENT_DATA, FIRST_FREE, INODE_EXTREF, INODE_ITEM, INODE_REF, Item, Key, LAST_FREE, Range,
+    TreeSearch, XATTR_ITEM,
+};
+
+/// The subvolume a search was opened in.
+const HERE: u64 = 0;
 
 pub struct Tree {
-    pub searcher: Searcher,
+    pub search: TreeSearch,
     /// Absent: it was looked for and is not there.
     inodes: HashMap<u64, Option<Inode>>,
     /// (directory, name) of an inode; as many as it has links.
@@ -35,7 +41,7 @@ pub struct Parts {
 impl Tree {
     pub fn open(subvolume: &Path) -> Result<Tree> {
         Ok(Tree {
-            searcher: Searcher::open(subvolume)?,
+            search: TreeSearch::open(subvolume)?,
             inodes: HashMap::new(),
             names: HashMap::new(),
             children: HashMap::new(),
@@ -58,14 +64,14 @@ impl Tree {
     }
 
     fn scan(&mut self, after: u64) -> io::Result<()> {
-        let from = Key::new(items::FIRST_OBJECT, items::INODE_ITEM, 0);
-        let to = Key::new(items::LAST_OBJECT, u8::MAX, u64::MAX);
-        let slice = Slice { tree: 0, from, to, newer_than: after };
-        let Tree { searcher, inodes, names, children, touched, .. } = self;
+        let first = Key::new(FIRST_FREE, INODE_ITEM, 0);
+        let last = Key::new(LAST_FREE, u8::MAX, u64::MAX);
+        let range = Range::between(HERE, first, last).since(after + 1);
+        let Tree { search, inodes, names, children, touched, .. } = self;
         // The names follow their inode; only those of the touched and of directories will be asked for.
         let (mut wanted, mut wanted_dir) = (0, 0);
-        searcher.each(&slice, |key, data| match key.kind {
-            items::INODE_ITEM => {
+        search.each(range, |Item { key, data, .. }| match key.kind {
+            INODE_ITEM => {
                 let Some(inode) = Inode::parse(data) else { return };
                 let is_touched = inode.transid > after;
                 if is_touched {
@@ -77,11 +83,11 @@ impl Tree {
                     wanted = key.object;
                 }
             }
-            items::INODE_REF | items::INODE_EXTREF if wanted == key.object => {
+            INODE_REF | INODE_EXTREF if wanted == key.object => {
                 let list = names.entry(key.object).or_default();
                 items::names(key.kind, key.offset, data, |dir, name| list.push((dir, name.to_vec())));
             }
-            items::DIR_INDEX if wanted_dir == key.object => {
+            DIR_INDEX if wanted_dir == key.object => {
                 children.entry(key.object).or_default().extend(items::child(data));
             }
             _ => {}
@@ -125,10 +131,9 @@ impl Tree {
         if let Some(known) = self.inodes.get(&number) {
             return Ok(*known);
         }
-        let key = Key::new(number, items::INODE_ITEM, 0);
+        let key = Key::new(number, INODE_ITEM, 0);
         let mut found = None;
-        let slice = Slice { tree: 0, from: key, to: key, newer_than: 0 };
-        self.searcher.each(&slice, |_, data| found = Inode::parse(data))?;
+        self.search.each(Range::between(HERE, key, key), |item| found = Inode::parse(item.data))?;
         self.inodes.insert(number, found);
         Ok(found)
     }
@@ -141,9 +146,9 @@ impl Tree {
             return Ok(known.clone());
         }
         let mut found = Vec::new();
-        let from = Key::new(inode, items::INODE_REF, 0);
-        let to = Key::new(inode, items::INODE_EXTREF, u64::MAX);
-        self.searcher.each(&Slice { tree: 0, from, to, newer_than: 0 }, |key, data| {
+        let first = Key::new(inode, INODE_REF, 0);
+        let last = Key::new(inode, INODE_EXTREF, u64::MAX);
+        self.search.each(Range::between(HERE, first, last), |Item { key, data, .. }| {
             items::names(key.kind, key.offset, data, |dir, name| found.push((dir, name.to_vec())));
         })?;
         self.names.insert(inode, found.clone());
@@ -161,9 +166,9 @@ impl Tree {
             }
         }
         let mut found = Vec::new();
-        let from = Key::new(dir, items::DIR_INDEX, 0);
-        let to = Key::new(dir, items::DIR_INDEX, u64::MAX);
-        self.searcher.each(&Slice { tree: 0, from, to, newer_than: 0 }, |_, data| {
+        let first = Key::new(dir, DIR_INDEX, 0);
+        let last = Key::new(dir, DIR_INDEX, u64::MAX);
+        self.search.each(Range::between(HERE, first, last), |Item { data, .. }| {
             found.extend(items::child(data));
         })?;
         found.sort_unstable();
@@ -173,15 +178,15 @@ impl Tree {
     /// Without extents for a directory: it has none, but many names in between.
     pub fn parts(&mut self, number: u64, kind: NodeKind) -> io::Result<Option<Parts>> {
         let (mut inode, mut attributes, mut extents) = (None, Vec::new(), Vec::new());
-        let last = if kind == NodeKind::Directory { items::XATTR_ITEM } else { items::EXTENT_DATA };
-        let from = Key::new(number, items::INODE_ITEM, 0);
-        let to = Key::new(number, last, u64::MAX);
-        self.searcher.each(&Slice { tree: 0, from, to, newer_than: 0 }, |key, data| match key.kind {
-            items::INODE_ITEM => inode = Inode::parse(data),
-            items::XATTR_ITEM => {
+        let last_kind = if kind == NodeKind::Directory { XATTR_ITEM } else { EXTENT_DATA };
+        let first = Key::new(number, INODE_ITEM, 0);
+        let last = Key::new(number, last_kind, u64::MAX);
+        self.search.each(Range::between(HERE, first, last), |Item { key, data, .. }| match key.kind {
+            INODE_ITEM => inode = Inode::parse(data),
+            XATTR_ITEM => {
                 items::attributes(data, |name, value| attributes.push((name.to_vec(), value.to_vec())));
             }
-            items::EXTENT_DATA => extents.push((key.offset, data.to_vec())),
+            EXTENT_DATA => extents.push((key.offset, data.to_vec())),
             _ => {}
         })?;
         attributes.sort();
