@@ -35,7 +35,7 @@
 //! - whether an upper is in use is asked of the kernel too, by a mount that cannot succeed
 //!   (`system/guard.rs`): it knows of overlays that are in no mountinfo any more;
 //! - a package run counts as empty when the status file is the very inode it was, updates/ is empty
-//!   and a cut left no status-new, whatever apt had planned: dpkg notes what it begins in updates/ before it runs the first
+//!   and a cut left no status-new or tmp.ci, whatever apt had planned: dpkg notes what it begins in updates/ before it runs the first
 //!   script (seen with dpkg 1.21 and 1.22), and Debug::pkgDPkgPM plans much and does nothing;
 //! - what a plain dpkg was to do is read from its words: no apt says it, and a failed `dpkg -i` would
 //!   be called completed;

@@ -159,9 +159,10 @@ pub fn settle(session: &Session, entries: &mut [Entry]) -> Result<()> {
 /// dpkg wrote nothing into this root since the point was taken.
 pub fn dpkg_never_wrote(root: &RootDir, point: &RootDir) -> Result<bool> {
     const STATUS: &str = "var/lib/dpkg/status";
-    const STATUS_ASIDE: &str = "var/lib/dpkg/status-new";
+    // What dpkg makes before its first note in updates/, and takes away again when it is not cut.
+    const ASIDE: [&str; 2] = ["var/lib/dpkg/status-new", "var/lib/dpkg/tmp.ci"];
     let nothing_begun =
-        !has_notes(root)? && upper::inode(point, STATUS_ASIDE) == upper::inode(root, STATUS_ASIDE);
+        !has_notes(root)? && ASIDE.iter().all(|path| upper::inode(point, path) == upper::inode(root, path));
     Ok(outcome::never_wrote(upper::inode(point, STATUS), upper::inode(root, STATUS), nothing_begun))
 }
 

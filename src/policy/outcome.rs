@@ -246,7 +246,7 @@ fn reached(plan: &Planned, after: &Status) -> bool {
 
 /// Is the run's point worth nothing? Only when dpkg never wrote: /var/lib/dpkg/status is the very file
 /// (by inode number) that the snapshot holds, and nothing was begun: updates/ is empty, and there is no
-/// new status-new, which a power cut leaves while dpkg writes its status. What the status says proves
+/// new status-new or tmp.ci, which a power cut leaves in dpkg's first moments. What the status says proves
 /// nothing (a preinst may destroy much and leave it as it was), but dpkg notes what it begins in
 /// updates/ before it runs the first script, and writes the status anew at its end. Not knowing is a no.
 pub fn never_wrote(

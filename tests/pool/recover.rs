@@ -143,25 +143,27 @@ fn a_set_that_was_cut_can_be_taken_back() {
     rig.verify();
 }
 
-/// dpkg writes its status beside the old one and renames it. Undo means the run that was cut between the
-/// two, and not the good one before it.
+/// dpkg writes its status beside the old one, and unpacks a control archive before it notes anything. Undo
+/// means the run that was cut there, and not the good one before it.
 #[test]
-fn a_package_run_cut_while_its_status_was_written_is_undone() {
-    let rig = Rig::with_lab();
-    rig.sh("lab", "echo >> /var/lib/dpkg/status");
-    rig.profile(&["set", "lab", "--args", "quiet"]).ok();
-    let before = rig.tree("lab");
-    let (number, _) = rig.last_entry("lab");
-    reopen(&rig, "lab", number);
-    let open = rig.in_pool(format!("@journal/entries/lab/{number}.open.json"));
-    let text = fs::read_to_string(&open).unwrap().replace("\"set\"", "\"packages\"");
-    fs::write(&open, text).unwrap();
-    let told = || rig.profile(&["log", "lab", "--json"]).json()[0]["state"].clone();
-    assert_eq!(told(), "cancelled");
-    fs::write(rig.root_dir("lab").join("root/var/lib/dpkg/status-new"), "half").unwrap();
-    assert_eq!(told(), "interrupted");
-    rig.undo(&["--profile", "lab", "--yes"]).ok();
-    assert_same(&before, &rig.tree("lab"));
+fn a_package_run_cut_in_its_first_moments_is_undone() {
+    for aside in ["status-new", "tmp.ci"] {
+        let rig = Rig::with_lab();
+        rig.sh("lab", "echo >> /var/lib/dpkg/status");
+        rig.profile(&["set", "lab", "--args", "quiet"]).ok();
+        let before = rig.tree("lab");
+        let (number, _) = rig.last_entry("lab");
+        reopen(&rig, "lab", number);
+        let open = rig.in_pool(format!("@journal/entries/lab/{number}.open.json"));
+        let text = fs::read_to_string(&open).unwrap().replace("\"set\"", "\"packages\"");
+        fs::write(&open, text).unwrap();
+        let told = || rig.profile(&["log", "lab", "--json"]).json()[0]["state"].clone();
+        assert_eq!(told(), "cancelled");
+        fs::write(rig.root_dir("lab").join("root/var/lib/dpkg").join(aside), "half").unwrap();
+        assert_eq!(told(), "interrupted", "{aside}");
+        rig.undo(&["--profile", "lab", "--yes"]).ok();
+        assert_same(&before, &rig.tree("lab"));
+    }
 }
 
 #[test]

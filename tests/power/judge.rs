@@ -4,6 +4,8 @@
 //! settled        nothing under way: everything as after the last step
 //! ours           each profile as before or as after, and as after if its entry is closed
 //! live           lab as before, or as far as it had been written, and then the new point is as before
+//! live, and on   acknowledged in a run that goes on, and nothing synced since: its entry is closed, its
+//!                point is as before, and of what maintainer scripts wrote anything may be missing
 //! every one      nothing of before that the step keeps is gone; no point ever differs from what it was
 //! ```
 
@@ -19,6 +21,9 @@ pub struct Between<'a> {
     pub after: &'a Facts,
     /// None: nothing was under way.
     pub step: Option<&'a Done>,
+    /// The entry of a package run that was acknowledged, with no commit since: dpkg syncs what it
+    /// unpacks and its database, and nobody what maintainer scripts wrote.
+    pub unsynced: Option<u64>,
 }
 
 /// What a step that was cut in its middle left in `lab`: undo must take it back.
@@ -122,7 +127,14 @@ impl Between<'_> {
         if id == "lab" && same_root && self.sort() == Sort::Writing {
             return Ok(Some(Mixed { entry: None, written: String::new() }));
         }
-        if id == "lab" && same_root && self.sort() == Sort::Live {
+        if let (Some(number), true) = (self.unsynced, id == "lab" && same_root) {
+            let written = before.expect("it was there").tree.differences(&seen.tree);
+            let entry = Some(number).filter(|number| seen.points.contains_key(number));
+            return entry
+                .map(|_| Some(Mixed { entry, written }))
+                .ok_or("the point of the last run is lost".into());
+        }
+        if id == "lab" && same_root && matches!(self.sort(), Sort::Live | Sort::LiveAndOn) {
             let written = before.expect("it was there").tree.differences(&seen.tree);
             return self.protected(seen, all).map(|entry| Some(Mixed { entry: Some(entry), written }));
         }

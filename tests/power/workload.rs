@@ -14,6 +14,8 @@ pub enum Sort {
     /// Something writes into `lab` as it goes (apt, dpkg, a path put back): how far it got, and then a
     /// point that is as before.
     Live,
+    /// The same, and what it was done in goes on: nothing is synced when it is acknowledged.
+    LiveAndOn,
     /// Somebody writes into `lab` without an entry: nothing is promised of that tree meanwhile.
     Writing,
 }
@@ -73,7 +75,7 @@ pub fn whole(root: String, archive: Vec<u8>) -> Vec<Step> {
         step("clone", Ours, |m| m.profile(&["clone", "lab", "twin", "--name", "the other"])),
         step("default", Ours, |m| m.profile(&["default", "twin"])),
         step("another default", Ours, |m| m.profile(&["default", "lab"])),
-        step("apt in what goes on", Live, move |m| m.enter(&live)),
+        step("apt in what goes on", Sort::LiveAndOn, move |m| m.enter(&live)),
         step("leave it", Ours, |m| m.leave()),
         step("delete", Ours, |m| m.profile(&["delete", "twin", "--yes"])),
         step("undelete", Ours, |m| m.undo_of("twin", &[])),
@@ -83,6 +85,9 @@ pub fn whole(root: String, archive: Vec<u8>) -> Vec<Step> {
         step("cancel", Ours, |m| m.undo(&["--cancel"])),
         step("undo of what runs, again", Ours, |m| m.undo(&[])),
         step("leave", Ours, |m| m.leave()),
+        step("save", Ours, |m| m.profile(&["save", "lab", "--note", "by hand"])),
+        step("pin", Ours, |m| m.profile(&["pin", "lab@4", "--note", "for ever"])),
+        step("prune", Ours, |m| m.profile(&["prune", "--yes"])),
         step("create another", Ours, |m| m.profile(&["create", "third"])),
         step("import another", Ours, move |m| m.base(&["import", &root, "--version", "2", "--clean"])),
         step("prune a base", Ours, |m| m.base(&["prune", "2", "--yes"])),

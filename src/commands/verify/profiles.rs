@@ -92,6 +92,9 @@ fn root(
             findings.add("root", &of, error, &remedy);
         }
     }
+    if is_being_made(session, id, number)? {
+        return Ok(()); // also when it was cut: the open entry is named, and this root goes with it
+    }
     let said = files::read_line(&root.fact(RootFact::Entry))?;
     let what = format!("it says entry {said:?} made it");
     findings.add_if(
@@ -139,6 +142,10 @@ fn facts(
     Ok(None)
 }
 
+fn is_being_made(session: &Session, id: &ProfileId, number: EntryNumber) -> Result<bool> {
+    Ok(session.journal.open_entries(Some(id))?.iter().any(|entry| entry.number == number))
+}
+
 /// A root that is neither current nor in use, nor being made: what an undo left, or a cut.
 fn left_root(
     session: &Session,
@@ -147,8 +154,7 @@ fn left_root(
     number: EntryNumber,
     findings: &mut Findings,
 ) -> Result<()> {
-    let being_made = session.journal.open_entries(Some(id))?.iter().any(|entry| entry.number == number);
-    let at_work = being_made || Lock::is_held(&dir.lock())?;
+    let at_work = is_being_made(session, id, number)? || Lock::is_held(&dir.lock())?;
     if !at_work && !guard::is_used(&session.pool, &dir.root(number))? {
         findings.add("leftovers", format!("{id}: root {number}"), "nobody uses it any more", NEXT_CHANGE);
     }
