@@ -35,8 +35,12 @@
 //! - whether an upper is in use is asked of the kernel too, by a mount that cannot succeed
 //!   (`system/guard.rs`): it knows of overlays that are in no mountinfo any more;
 //! - a package run counts as empty when the status file is the very inode it was, updates/ is empty
-//!   and a cut left no status-new or tmp.ci, whatever apt had planned: dpkg notes what it begins in updates/ before it runs the first
-//!   script (seen with dpkg 1.21 and 1.22), and Debug::pkgDPkgPM plans much and does nothing;
+//!   and a cut left no status-new or tmp.ci, whatever apt had planned: dpkg notes what it begins in
+//!   updates/ before it runs the first script (seen with dpkg 1.21 and 1.22), and Debug::pkgDPkgPM plans
+//!   much and does nothing;
+//! - before the point the entry alone is synced (its name goes with the snapshot's commit), and a sync of
+//!   the file system before that keeps what others renamed without one from being torn in the point;
+//! - the index is written by a child beside apt (`flipper-profile journal refresh`): nobody waits for it;
 //! - what a plain dpkg was to do is read from its words: no apt says it, and a failed `dpkg -i` would
 //!   be called completed;
 //! - apt's first hook leaves its driver's number in `/run/flipper/package-run`: dpkg's own hooks are for
