@@ -5,7 +5,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -92,6 +92,13 @@ impl Lock {
         let file = open_lock_file(path)?;
         FileExt::lock_shared(&file).at("lock", path)?;
         Ok(Lock { file })
+    }
+
+    /// Is the locked file the one that bears this name now?
+    pub fn is_of(&self, path: &Path) -> bool {
+        let locked = self.file.metadata().map(|meta| (meta.dev(), meta.ino()));
+        let named = std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
+        matches!((locked, named), (Ok(a), Ok(b)) if a == b)
     }
 
     pub fn descriptor(&self) -> RawFd {

@@ -1,6 +1,7 @@
 //! Whole profile directories: made aside, published, set aside and removed, each by one rename.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use crate::model::EntryNumber;
 use crate::model::error::{At, Result};
@@ -12,11 +13,24 @@ use super::{btrfs, files, guard};
 
 /// Makes `@profiles/.new-lab` with its directories and holds its lock, so that recover leaves it alone.
 pub fn make_aside(dir: &ProfileDir) -> Result<Lock> {
-    files::make_dir(dir.path(), 0o700)?;
-    let lock = Lock::take(&dir.lock(), &dir.path().display().to_string())?;
+    let lock = lock_aside(dir)?;
     files::make_dir(&dir.roots(), 0o700)?;
     files::make_dir(&dir.snapshots(), 0o700)?;
     Ok(lock)
+}
+
+/// A recover that finds the directory before our lock is on it takes it for a leftover: it has the lock
+/// for a moment, and then lock and directory are gone. Then once more.
+fn lock_aside(dir: &ProfileDir) -> Result<Lock> {
+    let end = Instant::now() + Duration::from_secs(1);
+    loop {
+        files::make_dir(dir.path(), 0o700)?;
+        match Lock::take(&dir.lock(), &dir.path().display().to_string()) {
+            Ok(lock) if lock.is_of(&dir.lock()) => return Ok(lock),
+            Err(error) if Instant::now() > end => return Err(error),
+            _ => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
 }
 
 /// Everything is synced, then the directory gets its name: it is there, whole, or it is not.

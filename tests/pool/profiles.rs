@@ -10,6 +10,24 @@ fn machine_id(rig: &Rig, id: &str) -> String {
     rig.mounted(id, |dir| fs::read_to_string(dir.join("etc/machine-id")).unwrap())
 }
 
+/// Another command takes the directory that is being made for a leftover, before its lock is on it.
+#[test]
+fn a_recover_that_meets_a_profile_being_made() {
+    let rig = Rig::new();
+    let aside = rig.in_pool("@profiles/.new-lab");
+    fs::create_dir(&aside).unwrap();
+    let file = fs::File::create(aside.join("lock")).unwrap();
+    fs2::FileExt::lock_exclusive(&file).unwrap();
+    std::thread::scope(|scope| {
+        let made = scope.spawn(|| rig.profile(&["create", "lab"]));
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        fs::remove_dir_all(&aside).unwrap();
+        drop(file);
+        made.join().unwrap().ok();
+    });
+    rig.verify();
+}
+
 #[test]
 fn a_profile_is_published_whole() {
     let rig = Rig::new();
