@@ -36,9 +36,9 @@ pub fn run(common: &Common, version: &str) -> Result<Exit> {
     let aside = layout.bases().join(format!(".pruned-{version}"));
     btrfs::delete_if_there(&aside)?; // of a prune that was cut
     fs::rename(layout.base(&version), &aside).at("rename", &aside)?; // the visible moment
+    files::remove_if_there(&layout.manifest(&version))?;
     files::sync_parent(&aside)?;
     btrfs::delete(&aside)?;
-    files::remove_if_there(&layout.manifest(&version))?;
     stage::close(&session, &mut entry, State::Completed, None)?;
     report::done(
         common.json,

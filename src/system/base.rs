@@ -181,8 +181,12 @@ pub fn publish(layout: &Layout, version: &BaseVersion, manifest: &[u8]) -> Resul
 pub fn remove_leftovers(layout: &Layout) -> Result<()> {
     btrfs::delete_if_there(&layout.incoming_base())?;
     for name in files::names(&layout.bases())? {
-        if name.to_str().is_some_and(|name| name.starts_with(".pruned-")) {
+        let name = name.to_str().unwrap_or_default();
+        if name.starts_with(".pruned-") {
             btrfs::delete(&layout.bases().join(name))?;
+        }
+        if let Some(version) = name.strip_suffix(".manifest").and_then(|version| version.parse().ok()) {
+            forget_manifest(layout, &version)?;
         }
     }
     match (current(layout)?, versions(layout)?.as_slice()) {
