@@ -24,7 +24,7 @@ mod journal;
 mod profiles;
 #[path = "pool/recover.rs"]
 mod recover;
-#[path = "pool/retention.rs"]
+#[path = "pool/retention/mod.rs"]
 mod retention;
 #[path = "pool/runs.rs"]
 mod runs;
@@ -36,5 +36,5 @@ mod space;
 mod sweep;
 #[path = "pool/undo.rs"]
 mod undo;
-#[path = "pool/verify.rs"]
+#[path = "pool/verify/mod.rs"]
 mod verify;
