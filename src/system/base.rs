@@ -181,12 +181,8 @@ pub fn publish(layout: &Layout, version: &BaseVersion, manifest: &[u8]) -> Resul
 pub fn remove_leftovers(layout: &Layout) -> Result<()> {
     btrfs::delete_if_there(&layout.incoming_base())?;
     for name in files::names(&layout.bases())? {
-        let name = name.to_str().unwrap_or_default();
-        if name.starts_with(".pruned-") {
+        if name.to_str().is_some_and(|name| name.starts_with(".pruned-")) {
             btrfs::delete(&layout.bases().join(name))?;
-        }
-        if let Some(version) = name.strip_suffix(".manifest").and_then(|version| version.parse().ok()) {
-            forget_manifest(layout, &version)?;
         }
     }
     match (current(layout)?, versions(layout)?.as_slice()) {
@@ -195,7 +191,8 @@ pub fn remove_leftovers(layout: &Layout) -> Result<()> {
     }
 }
 
-/// The manifest of a base that a cut import did not publish, or a cut prune removed.
+/// The manifest of a base that a cut import did not publish, or a cut prune removed: those that their
+/// entry names, and no other. A base that is only away comes back to its manifest.
 pub fn forget_manifest(layout: &Layout, version: &BaseVersion) -> Result<()> {
     if layout.base(version).exists() { Ok(()) } else { files::remove_if_there(&layout.manifest(version)) }
 }
