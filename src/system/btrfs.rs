@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 
 use libbtrfsutil::{CreateSnapshotOptions, DeleteSubvolumeOptions};
@@ -29,6 +30,47 @@ pub fn point(from: &Path, to: &Path) -> Result<()> {
         .map_err(|e| e.os_error())
         .at("snapshot to", to)
 }
+
+/// Writes a small file out and says whether it lies in the metadata whole (`max_inline`): then the next
+/// commit, a [`point`] for one, makes it durable, and an fsync of its own would cost a second flush of
+/// the device. A file that lies anywhere else, or where the kernel cannot say, is the caller's to sync.
+/// Kernel: Documentation/filesystems/fiemap.rst.
+pub fn is_flushed_inline(file: &File) -> bool {
+    let mut asked =
+        Fiemap { length: u64::MAX, flags: FIEMAP_FLAG_SYNC, extent_count: 2, ..Fiemap::default() };
+    let answered = unsafe { fiemap(file.as_raw_fd(), &raw mut asked) }.is_ok();
+    answered && asked.mapped_extents == 1 && asked.extents[0].flags & FIEMAP_EXTENT_DATA_INLINE != 0
+}
+
+/// linux/fiemap.h
+#[derive(Default)]
+#[repr(C)]
+struct Fiemap {
+    start: u64,
+    length: u64,
+    flags: u32,
+    mapped_extents: u32,
+    extent_count: u32,
+    reserved: u32,
+    extents: [Extent; 2],
+}
+
+#[derive(Default)]
+#[repr(C)]
+struct Extent {
+    logical: u64,
+    physical: u64,
+    length: u64,
+    reserved64: [u64; 2],
+    flags: u32,
+    reserved: [u32; 3],
+}
+
+const FIEMAP_FLAG_SYNC: u32 = 1;
+const FIEMAP_EXTENT_DATA_INLINE: u32 = 0x200;
+
+// The size in the number is that of the part before the extents.
+nix::ioctl_readwrite_bad!(fiemap, nix::request_code_readwrite!(b'f', 11, 32), Fiemap);
 
 /// Deletes one subvolume; ENOTEMPTY when another is nested in it. The kernel does NOT refuse one
 /// that is mounted: the caller holds its lock and has asked `guard`.

@@ -23,6 +23,7 @@ use crate::model::error::{At, Error, Result};
 use crate::model::kept::with_unknown;
 use crate::model::{Entry, EntryNumber, Layout, ProfileId};
 
+use super::btrfs;
 use super::files;
 use super::locks::Lock;
 use super::reserve::{For, with_room};
@@ -150,10 +151,11 @@ impl Journal {
         Ok(ids)
     }
 
-    /// Makes the text of an open entry durable.
-    pub fn sync(&self, entry: &Entry) -> Result<()> {
+    /// Makes the text of an open entry durable, at the latest with the point that is taken next.
+    pub fn sync_before_point(&self, entry: &Entry) -> Result<()> {
         let path = self.file(entry, ".open.json");
-        File::open(&path).and_then(|file| file.sync_all()).at("sync", &path)
+        let file = File::open(&path).at("open", &path)?;
+        if btrfs::is_flushed_inline(&file) { Ok(()) } else { file.sync_all().at("sync", &path) }
     }
 
     /// Best effort, never synced: an entry that lost its plan still has its point.

@@ -1,14 +1,14 @@
-//! Closing an entry is one fsync of a file with a new name (system/journal.rs). That the name is durable
-//! with it is btrfs's word, not POSIX's: here the journal alone is recorded, nothing else is ever synced,
-//! and the power goes right after each close.
+//! Closing an entry is one fsync of a file with a new name; before a point it is none at all where the
+//! entry lies in the metadata (system/journal.rs). That this is durable is btrfs's word, not POSIX's: here
+//! the journal alone is recorded, nothing else is ever synced, and the power goes right after each.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use flipper_profiles::model::{Entry, EntryNumber, Kind, Layout, State};
-use flipper_profiles::system::files;
 use flipper_profiles::system::journal::Journal;
+use flipper_profiles::system::{btrfs, files};
 use nix::mount::{MntFlags, umount2};
 
 use crate::image::{Replay, Store};
@@ -20,7 +20,8 @@ use crate::{check, say};
 
 const ROUNDS: u64 = 24;
 
-/// What was said to be so when a mark was written: `closed 7`, `open 7`, or `unsynced 7`, the control.
+/// What was said to be so when a mark was written: `closed 7`, `open 7`; or a control, `unsynced 7` a file
+/// and `unwritten 7` an entry that nobody asked for before the power went.
 type Mark = (usize, String);
 
 #[test]
@@ -44,16 +45,19 @@ fn a_closed_entry_is_closed_whatever_comes_after_it() {
             }
         }
         let (controls, lost): (Vec<_>, Vec<_>) =
-            lost.into_iter().partition(|(mark, _)| mark.starts_with("unsynced"));
+            lost.into_iter().partition(|(mark, _)| mark.starts_with("un"));
         say(format_args!(
-            "power: closing: {images} images, {} lost; control, no fsync: {} lost",
+            "power: closing: {images} images, {} lost; controls, nothing asked for: {} lost",
             lost.len(),
             controls.len()
         ));
         (lost, controls)
     });
     assert!(lost.is_empty(), "said, and not so after the cut: {lost:?}");
-    assert!(!controls.is_empty(), "a file nobody synced is there: this test cannot fail");
+    for control in ["unsynced", "unwritten"] {
+        let failed = controls.iter().any(|(mark, _)| mark.starts_with(control));
+        assert!(failed, "{control}, and there after the cut: this test cannot fail");
+    }
 }
 
 fn record() -> (Recording, Vec<Mark>) {
@@ -65,8 +69,10 @@ fn record() -> (Recording, Vec<Mark>) {
     need(Command::new("mount").args(["-o", "noatime,commit=300", recorder.device()]).arg(&top));
     fs::create_dir_all(top.join("@journal/entries/.pool")).expect("make");
     fs::create_dir_all(top.join("@profiles")).expect("make");
+    btrfs::create(&top.join("root")).expect("a subvolume");
     for round in 0..ROUNDS {
         entries(&recorder, &Layout::new(&top), round);
+        points(&recorder, &Layout::new(&top), round);
     }
     need(Command::new("umount").arg(&top));
     let log = fs::File::open(dir.path().join("log")).expect("open the log");
@@ -100,6 +106,22 @@ fn entries(recorder: &Recorder, layout: &Layout, round: u64) {
     }
 }
 
+/// An entry, short enough to lie in the metadata or too long for it, and then a point.
+fn points(recorder: &Recorder, layout: &Layout, round: u64) {
+    let journal = Journal::new(layout);
+    let fill = |entry: &mut Entry| entry.command_line = (round % 2 == 1).then(|| "apt ".repeat(2000));
+    let locked = journal.lock().expect("the journal's lock");
+    let entry = locked.begin(Kind::Packages, "now".into(), fill).expect("begin");
+    let control = round % 4 > 1;
+    if !control {
+        journal.sync_before_point(&entry).expect("sync");
+    }
+    let point = layout.top().join(format!("point-{round}"));
+    btrfs::point(&layout.top().join("root"), &point).expect("a point");
+    recorder.mark(&format!("{} {}", if control { "unwritten" } else { "open" }, entry.number));
+    btrfs::delete(&point).expect("delete");
+}
+
 fn unsynced(top: &Path, entry: &Entry) -> PathBuf {
     top.join(format!("@journal/entries/unsynced-{}", entry.number))
 }
@@ -114,7 +136,7 @@ fn holds(image: &Path, top: &Path, mark: &str) -> bool {
     let found = Journal::new(&Layout::new(top)).entry(None, number);
     let so = match what {
         "unsynced" => top.join(format!("@journal/entries/unsynced-{number}")).exists(),
-        _ => found.ok().flatten().is_some_and(|entry| entry.is_open() == (what == "open")),
+        _ => found.ok().flatten().is_some_and(|entry| entry.is_open() != (what == "closed")),
     };
     umount2(top, MntFlags::empty()).expect("umount");
     check::forget(&device.path);

@@ -1,5 +1,5 @@
-//! Before dpkg changes anything: the entry, then the point. What it costs is one fsync and one commit of
-//! the file system, whatever the size of the profile.
+//! Before dpkg changes anything: the entry, then the point. What it costs is two commits of the
+//! file system, whatever the size of the profile.
 
 use crate::model::error::{At, Result};
 use crate::model::{Entry, Kind, State};
@@ -46,9 +46,9 @@ pub fn run(hook: &Hook) -> Result<()> {
     tell_if_left(hook)
 }
 
-/// The entry's text becomes durable with its own sync, its name and the point with the snapshot.
+/// The entry's name becomes durable with the snapshot, and its text too where it lies in the metadata.
 fn take_point(hook: &Hook, entry: &Entry) -> Result<()> {
-    hook.journal.sync(entry)?;
+    hook.journal.sync_before_point(entry)?;
     let profile = hook.pool.layout.profile(&hook.booted.profile);
     let (root, point) = (hook.root(), profile.point(entry.number));
     with_room(&hook.pool.layout, For::PackageRun, || btrfs::point(root.path(), point.path()))
