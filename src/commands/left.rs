@@ -1,12 +1,15 @@
 //! Roots that are left: by an undo, or dropped before their boot. What was written into one after its
 //! last point is kept before it goes, as the point of an entry of kind `left`.
 
+use std::path::Path;
+
+use crate::model::carried::CARRIED;
 use crate::model::entry::Change;
 use crate::model::error::{Error, Result};
-use crate::model::layout::ProfileDir;
+use crate::model::layout::{ProfileDir, RootDir};
 use crate::model::{Entry, EntryNumber, Kind, ProfileId, State};
 use crate::system::reserve::{For, with_room};
-use crate::system::{btrfs, files, guard, roots};
+use crate::system::{btrfs, changed, files, guard, roots};
 
 use super::session::Session;
 use super::stage::close;
@@ -71,7 +74,7 @@ fn points_of(session: &Session, dir: &ProfileDir, id: &ProfileId, number: EntryN
 }
 
 /// Was anything written into the root after its newest point? Without one, only a root that was
-/// dropped before its boot has nothing to keep.
+/// dropped before its boot may have nothing to keep.
 fn written_since(
     session: &Session,
     dir: &ProfileDir,
@@ -81,11 +84,29 @@ fn written_since(
 ) -> Result<bool> {
     let Some(newest) = newest else {
         let maker = session.journal.entry(Some(id), number).ok().flatten();
-        return Ok(maker.is_none_or(|maker| maker.state != State::Cancelled));
+        return match maker {
+            Some(maker) if maker.state == State::Cancelled => written_while_it_waited(session, dir, &maker),
+            _ => Ok(true),
+        };
     };
     files::sync_file_system(dir.path())?;
     let taken = btrfs::created_in(dir.point(newest).path())?;
     Ok(btrfs::generation(dir.root(number).path())? > taken)
+}
+
+/// A root that waits can be run: is it still what its entry made of the point? A point that is gone
+/// cannot tell.
+fn written_while_it_waited(session: &Session, dir: &ProfileDir, maker: &Entry) -> Result<bool> {
+    let (root, point) = (dir.root(maker.number), maker.target.map(|target| dir.point(target)));
+    let Some(point) = point.filter(|point| point.path().is_dir()) else { return Ok(true) };
+    let base = session.pool.layout.base(&roots::base_of(&root)?);
+    let of = |state: &RootDir| changed::State::merged(state, base.clone());
+    let found = changed::between(&of(&point), &of(&root))?;
+    let handed_on = |path: &Path| {
+        let lent = path == Path::new("etc/resolv.conf") && roots::has_lent(&point);
+        lent || CARRIED.iter().any(|carried| path == Path::new(carried))
+    };
+    Ok(found.changes.iter().any(|change| !handed_on(&change.path)))
 }
 
 fn keep(

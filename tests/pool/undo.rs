@@ -157,6 +157,26 @@ fn cancel_drops_what_waits() {
     rig.verify();
 }
 
+/// Somebody worked in the state that waits, and then stays in the other after all.
+#[test]
+fn what_was_written_into_a_root_that_waits_is_kept() {
+    let (rig, _, trees) = with_history();
+    let run = rig.start_waiting("lab");
+    undo(&rig, &[]).ok();
+    rig.sh("lab", "echo work > /etc/work");
+    let (waiting, worked) = (rig.current("lab"), rig.tree("lab"));
+    undo(&rig, &["--cancel"]).ok();
+    assert_eq!(rig.names("@profiles/lab/roots").len(), 1, "the root that waited is gone");
+    let (kept, entry) =
+        rig.entries("lab").into_iter().find(|(_, e)| e["kind"] == "left").expect("it is kept");
+    assert_eq!(entry["outcome"], format!("what was written into root {waiting}"));
+    run.end();
+    assert_same(&trees[3], &rig.tree("lab"));
+    undo(&rig, &[&kept.to_string()]).ok();
+    assert_same(&worked, &rig.tree("lab"));
+    rig.verify();
+}
+
 #[test]
 fn dpkg_at_work_is_waited_for_by_a_person() {
     let rig = Rig::with_lab();
