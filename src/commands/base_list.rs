@@ -37,7 +37,9 @@ pub fn users(session: &Session, version: &BaseVersion) -> Result<Vec<String>> {
     for name in files::names(&profiles)? {
         let dir = crate::model::layout::ProfileDir::at(profiles.join(&name));
         let stands = |made: &std::path::Path| -> Result<usize> {
-            let roots = files::names(made)?.into_iter().map(|n| RootDir::at(made.join(n)));
+            let is_state = |name: &std::ffi::OsString| name.as_encoded_bytes().ends_with(b".state");
+            let names = files::names(made)?.into_iter().filter(|name| !is_state(name));
+            let roots = names.map(|name| RootDir::at(made.join(name)));
             // One that names no base cannot be proved free of this one: it counts.
             Ok(roots.filter(|root| roots::base_of(root).map_or(true, |base| base == *version)).count())
         };
