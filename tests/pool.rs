@@ -20,10 +20,14 @@ mod guards;
 mod init;
 #[path = "pool/journal.rs"]
 mod journal;
+#[path = "pool/keep.rs"]
+mod keep;
 #[path = "pool/profiles.rs"]
 mod profiles;
 #[path = "pool/recover.rs"]
 mod recover;
+#[path = "pool/reset.rs"]
+mod reset;
 #[path = "pool/retention/mod.rs"]
 mod retention;
 #[path = "pool/runs.rs"]

@@ -45,7 +45,14 @@ pub fn users(session: &Session, version: &BaseVersion) -> Result<Vec<String>> {
         };
         let (roots, points) = (stands(&dir.roots())?, stands(&dir.snapshots())?);
         let name = name.to_string_lossy().into_owned();
+        let pristine = Some(dir.pristine()).filter(|pristine| pristine.path().is_dir());
         match (roots, points) {
+            (0, 0)
+                if pristine
+                    .is_some_and(|state| roots::base_of(&state).is_ok_and(|base| base == *version)) =>
+            {
+                users.push(format!("{name} (only its pristine state)"));
+            }
             (0, 0) => {}
             (_, 0) => users.push(name),
             (0, n) => users.push(format!("{name} (only {})", report::count(n, "point", "points"))),

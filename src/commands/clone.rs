@@ -2,6 +2,7 @@
 
 use crate::model::error::{Error, Exit, Result};
 use crate::model::id::StateRef;
+use crate::model::layout::ProfileDir;
 use crate::model::profile::Origin;
 use crate::model::{Kind, ProfileId, State};
 use crate::system::{btrfs, files, profiles, roots};
@@ -40,10 +41,12 @@ pub fn run(common: &Common, from: &str, new: &str, name: Option<String>, note: S
     if let Some(ids) = files::read_if_there(&source.ids())? {
         files::write_unpublished(&aside.ids(), &ids)?;
     }
-    let origin =
-        Origin { base: Some(version.clone()), profile: Some(from.profile.clone()), point: from.point };
+    let of = Some(from.profile.clone());
+    let origin = Origin { base: Some(version.clone()), profile: of, point: from.point, builtin: None };
     create::describe(&aside, &new, name, note, origin)?;
+    share_alike(&session, &source, &aside)?;
     create::finish_root(&session, &aside, entry.number, &version)?;
+    profiles::hand_on_pristine(&source, &aside)?;
     profiles::publish(&aside, &home)?;
     drop(lock);
     stage::close(&session, &mut entry, State::Completed, None)?;
@@ -54,4 +57,15 @@ pub fn run(common: &Common, from: &str, new: &str, name: Option<String>, note: S
         report::line(format_args!("made profile {new} from {}{point}", from.profile));
     }
     Ok(Exit::Done)
+}
+
+/// Its root has only empty places where the source shares something.
+fn share_alike(session: &Session, source: &ProfileDir, aside: &ProfileDir) -> Result<()> {
+    let shared = session.describe(source)?.shared;
+    if shared.is_empty() {
+        return Ok(());
+    }
+    let mut profile = session.describe(aside)?;
+    profile.shared = shared;
+    session.write_description(aside, &profile)
 }

@@ -35,9 +35,10 @@ pub fn run(
     btrfs::snapshot(&session.pool.layout.template(), aside.root(entry.number).path())?;
     btrfs::create(&aside.state())?;
     assemble::furnish_state(&base, &aside.state())?;
-    let origin = Origin { base: Some(version.clone()), profile: None, point: None };
+    let origin = Origin { base: Some(version.clone()), profile: None, point: None, builtin: None };
     describe(&aside, &id, name, note, origin)?;
     finish_root(&session, &aside, entry.number, &version)?;
+    profiles::seal_pristine(&aside, entry.number)?;
     profiles::publish(&aside, &home)?;
     drop(lock);
     stage::close(&session, &mut entry, State::Completed, None)?;
@@ -97,6 +98,7 @@ pub fn describe(
         origin,
         last_used: None,
         pins: Vec::new(),
+        shared: Vec::new(),
         more: Default::default(),
     };
     files::write_unpublished(&dir.description(), &to_json(&profile))

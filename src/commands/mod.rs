@@ -25,15 +25,19 @@ mod diff;
 mod found;
 mod hook;
 mod init;
+mod keep;
 mod left;
 mod list;
 mod mount;
+mod own;
 mod pin;
+mod preview_shown;
 mod prune;
 mod prune_plan;
 mod pruned;
 mod recover;
 mod rescue;
+mod reset;
 mod restore;
 mod run;
 mod save;
@@ -101,6 +105,7 @@ fn profile_verb(verb: cli::ProfileVerb, common: &cli::Common) -> Result<Exit> {
         Set(args) => set::run(common, &args),
         Rename { id, name } => set::rename(common, &id, &name),
         Delete { id } => delete::run(common, &id),
+        Reset(args) => reset::run(common, &args),
         Default { id } => default::run(common, id.as_deref()),
         Space { id } => space::run(common, id.as_deref()),
         Prune { id, dry_run } => prune::run(common, id.as_deref(), dry_run),

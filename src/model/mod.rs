@@ -11,7 +11,9 @@ pub mod holdings;
 pub mod id;
 pub mod kept;
 pub mod layout;
+pub mod own;
 pub mod profile;
+pub mod state_change;
 pub mod words;
 
 pub use entry::{Entry, Kind, State};

@@ -1,14 +1,17 @@
 //! DECISIONS. Facts in, a verdict or a plan out: nothing here reads, writes or asks.
 
+pub mod connections;
 pub mod descent;
 pub mod difference;
 pub mod outcome;
+pub mod own;
 pub mod recover;
 pub mod repair;
 pub mod retention;
 pub mod settled;
 pub mod space;
 pub mod span;
+pub mod state_line;
 pub mod text_diff;
 pub mod told;
 pub mod undo;

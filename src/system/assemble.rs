@@ -88,7 +88,7 @@ fn existing_base(layout: &Layout, version: &BaseVersion) -> Result<PathBuf> {
     if base.is_dir() { Ok(base) } else { Err(Error::NoSuchBase { version: version.clone() }) }
 }
 
-fn subvolume(pool: &Pool, inside: &Path, target: &Path, flags: MsFlags) -> Result<()> {
+pub fn subvolume(pool: &Pool, inside: &Path, target: &Path, flags: MsFlags) -> Result<()> {
     let options = format!("subvol={}", inside.display());
     mount(Some(&pool.device), target, Some("btrfs"), flags, Some(options.as_str())).at("mount", target)
 }

@@ -33,6 +33,7 @@ pub fn check(session: &Session, id: &ProfileId, findings: &mut Findings) -> Resu
     for number in roots::numbers(&dir.snapshots())? {
         point(session, id, &dir, number, findings)?;
     }
+    super::pristine::check(session, id, &dir, current, findings)?;
     for path in STATE_PATHS {
         let missing = !dir.state().join(path).is_dir();
         let what = format!("state/{path} is missing: it would roll back with the root");
