@@ -34,6 +34,8 @@ mod retention;
 mod runs;
 #[path = "pool/save.rs"]
 mod save;
+#[path = "pool/share.rs"]
+mod share;
 #[path = "pool/space.rs"]
 mod space;
 #[path = "pool/sweep.rs"]

@@ -13,10 +13,13 @@ mod base;
 mod rescue;
 #[path = "cli/reset.rs"]
 mod reset;
+#[path = "cli/share.rs"]
+mod share;
 
 pub use base::*;
 pub use rescue::*;
 pub use reset::*;
+pub use share::*;
 
 /// Takes the last change back: packages, conffiles, kernel, settings, and undo itself.
 #[derive(Parser, Debug)]
@@ -225,6 +228,8 @@ flipper-undo --profile lab      brings it back")]
         id: String,
     },
     Reset(Reset),
+    Share(Share),
+    Unshare(Unshare),
     /// Show or choose the profile that is used when none is named
     #[command(after_help = "\
 Examples:\n  flipper-profile default          say which it is\n  \

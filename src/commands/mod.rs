@@ -43,6 +43,7 @@ mod run;
 mod save;
 mod session;
 mod set;
+mod share;
 mod show;
 mod space;
 mod space_parts;
@@ -106,6 +107,8 @@ fn profile_verb(verb: cli::ProfileVerb, common: &cli::Common) -> Result<Exit> {
         Rename { id, name } => set::rename(common, &id, &name),
         Delete { id } => delete::run(common, &id),
         Reset(args) => reset::run(common, &args),
+        Share(args) => share::run(common, &args),
+        Unshare(args) => share::take_back(common, &args),
         Default { id } => default::run(common, id.as_deref()),
         Space { id } => space::run(common, id.as_deref()),
         Prune { id, dry_run } => prune::run(common, id.as_deref(), dry_run),

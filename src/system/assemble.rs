@@ -13,7 +13,7 @@ use crate::model::layout::{OVERLAY_OPTIONS, ProfileDir, RootDir};
 use crate::model::{BaseVersion, Layout};
 
 use super::pool::Pool;
-use super::{files, roots};
+use super::{files, roots, shared};
 
 /// What is to be assembled.
 pub struct Assembly<'a> {
@@ -65,7 +65,8 @@ impl Assembly<'_> {
                 mount(Some(&from), &to, NONE, MsFlags::MS_BIND, NONE).at("bind", &to)?;
             }
         }
-        umount2(&whole, MntFlags::MNT_DETACH).at("unmount", &whole)
+        umount2(&whole, MntFlags::MNT_DETACH).at("unmount", &whole)?;
+        shared::mount_shared(self.pool, self.profile, self.target)
     }
 }
 

@@ -27,6 +27,7 @@ pub mod putback;
 pub mod reserve;
 pub mod roots;
 pub mod sandbox;
+pub mod shared;
 pub mod side_by_side;
 pub mod space;
 mod space_cache;
