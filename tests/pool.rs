@@ -6,6 +6,8 @@ mod rig;
 
 #[path = "pool/bases.rs"]
 mod bases;
+#[path = "pool/builtin.rs"]
+mod builtin;
 #[path = "pool/bytes.rs"]
 mod bytes;
 #[path = "pool/damage.rs"]

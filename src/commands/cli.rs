@@ -228,6 +228,7 @@ flipper-undo --profile lab      brings it back")]
         id: String,
     },
     Reset(Reset),
+    InstallBuiltin(InstallBuiltin),
     Share(Share),
     Unshare(Unshare),
     /// Show or choose the profile that is used when none is named

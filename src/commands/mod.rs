@@ -25,6 +25,7 @@ mod diff;
 mod found;
 mod hook;
 mod init;
+mod install_builtin;
 mod keep;
 mod left;
 mod list;
@@ -107,6 +108,7 @@ fn profile_verb(verb: cli::ProfileVerb, common: &cli::Common) -> Result<Exit> {
         Rename { id, name } => set::rename(common, &id, &name),
         Delete { id } => delete::run(common, &id),
         Reset(args) => reset::run(common, &args),
+        InstallBuiltin(args) => install_builtin::run(common, &args),
         Share(args) => share::run(common, &args),
         Unshare(args) => share::take_back(common, &args),
         Default { id } => default::run(common, id.as_deref()),

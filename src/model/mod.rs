@@ -2,6 +2,7 @@
 //! every other room may use it.
 
 pub mod booted;
+pub mod builtin;
 pub mod carried;
 pub mod config;
 pub mod difference;

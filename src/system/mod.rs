@@ -5,6 +5,7 @@ pub mod assemble;
 pub mod background;
 pub mod base;
 pub mod btrfs;
+pub mod builtin;
 pub mod changed;
 pub mod deb;
 pub mod detached;

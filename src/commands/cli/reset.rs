@@ -37,3 +37,31 @@ pub struct Reset {
     #[arg(long)]
     pub dry_run: bool,
 }
+
+/// Make a profile from a built-in: a directory, a .deb or an installed package
+#[derive(Args, Debug)]
+#[command(
+    long_about = "Makes a profile from a built-in, with a pristine state to reset it to.\n\n\
+A built-in is a directory with a file builtin.conf (lines of key=value: id, name, note, base, args, dtbo; base \
+is a version, or a pattern as 13.*) and one of two things: upper.stream or upper.stream.zst, a btrfs send \
+stream of a point or of @profiles/ID/pristine, which stands on exactly one base; or packages, the names of \
+Debian packages, one a line, which apt installs on the base, with the tree files/ laid over them. A .deb, and \
+a package that is installed here, has it below /usr/share/flipper-profiles/builtin/NAME.\n\n\
+Nothing is to be seen before all of it is there: what is cut is cleared away by the next command.",
+    after_help = "\
+Examples:\n  flipper-profile install-builtin ./router\n  \
+flipper-profile install-builtin flipper-builtin-router.deb --id gate --base 13.2\n  \
+flipper-profile install-builtin flipper-builtin-router      a package that is installed\n  \
+flipper-profile reset gate                                  as it was installed"
+)]
+pub struct InstallBuiltin {
+    /// A directory, a .deb, or the name of an installed package
+    #[arg(value_name = "DIR|DEB|PACKAGE")]
+    pub from: PathBuf,
+    /// The id of the profile (default: what builtin.conf says)
+    #[arg(long)]
+    pub id: Option<String>,
+    /// The base it stands on (default: the current one, or the one its stream was made on)
+    #[arg(long, value_name = "VERSION")]
+    pub base: Option<String>,
+}
