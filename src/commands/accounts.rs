@@ -49,11 +49,11 @@ pub fn note_run(
     point: &RootDir,
     changes: &[Change],
 ) -> Result<()> {
+    let installed = packages(changes.iter().map(|change| (&change.new, change.package.as_str())));
+    revive_named(profile, &installed)?;
     if account_files::are_the_same(root, (point, root.1)) {
         return Ok(());
     }
-    let installed = packages(changes.iter().map(|change| (&change.new, change.package.as_str())));
-    revive_named(profile, &installed)?;
     let mut now = ledger::lacking(&account_files::ledger(profile)?, given(&account_files::live()));
     for given in &mut now {
         let of_package = |package: &&str| brings(package, &given.name);

@@ -24,7 +24,7 @@ const ASK: &str = "#!/bin/sh
 exec > /run/asked/answers 2>&1
 echo state=$(systemctl is-system-running --wait)
 echo failed=$(systemctl --failed --plain --no-legend | cut -d' ' -f1)
-echo first-boot=$(test -e /run/systemd/first-boot && echo yes || echo no)
+echo first-boot=$(systemctl is-active first-boot-complete.target)
 echo machine-id=$(systemd-id128 machine-id)
 echo hostname=$(cat /proc/sys/kernel/hostname)
 for unit in cron ssh; do echo $unit=$(systemctl is-enabled $unit) $(systemctl is-active $unit); done

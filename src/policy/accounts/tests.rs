@@ -85,7 +85,9 @@ fn a_group_that_is_gone_too_and_ranges() {
 fn without_shadow_the_mark_stands_in_the_files_themselves() {
     let ledger = given(&with_chrony());
     let mut bare = before();
-    (bare.remove(SHADOW), bare.remove(GSHADOW));
+    for shadow in [SHADOW, GSHADOW] {
+        bare.remove(shadow);
+    }
     let now = after(&bare, &reserve(&ledger, &bare));
     assert!(text(&now, GROUP).ends_with("_chrony:!*flipper-reserved:110:\n"));
     assert!(text(&now, PASSWD).contains("_chrony:!*flipper-reserved:104:110:"));
