@@ -116,7 +116,23 @@ fn what_is_broken_stops_no_undo() {
         assert_same(&before, &rig.tree("lab"));
         assert_eq!(rig.sh("lab", "grep -c :7:0:reserved /etc/passwd"), "1", "{broken}");
         let text = ledger(&rig, "lab");
-        assert!(!text.contains("u 1") || text.contains("\nu 1\n"), "a line that was cut ends: {text}");
+        assert!(text.contains("\nu 1\n") || text.ends_with("\nu 1"), "a line that was cut is ended: {text}");
         rig.verify();
     }
+}
+
+/// What was only reserved in a root that waited is nothing that somebody wrote into it.
+#[test]
+fn a_cancel_keeps_no_reserved_accounts() {
+    let rig = with_accounts();
+    rig.sh("lab", ADD);
+    let run = rig.start_waiting("lab");
+    undo(&rig, &[]);
+    let waiting = rig.root_dir("lab").join("root/etc/passwd");
+    assert!(fs::read_to_string(waiting).unwrap().contains(RESERVED));
+    undo(&rig, &["--cancel"]);
+    assert!(rig.entries("lab").iter().all(|(_, entry)| entry["kind"] != "left"), "{:?}", rig.entries("lab"));
+    run.end();
+    assert_eq!(rig.sh("lab", "grep -c reserved /etc/passwd || true"), "0");
+    rig.verify();
 }

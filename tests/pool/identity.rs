@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use crate::rig::Rig;
 use crate::rig::tree::assert_same;
+use crate::sweep::{Moment, trace, under_strace};
 
 /// Stands for openssh-server: new keys are other keys.
 const SSH: &str = "mkdir -p /etc/ssh; echo x > /usr/sbin/sshd
@@ -191,5 +192,51 @@ fn an_undo_does_not_change_who_the_machine_is() {
         (keys(&rig, "lab"), rig.sh("lab", "cat /etc/hostname")),
         ("ssh_host_y_key new 600:0:0".into(), "new".into())
     );
+    rig.verify();
+}
+
+/// Cut anywhere, an assembly is finished by the next one, and nothing old comes back to the device.
+#[test]
+fn an_assembly_that_is_cut() {
+    let rig = two_profiles();
+    rig.sh("lab", "echo box > /etc/hostname; mkdir -p /etc/ssh");
+    let words = |id: &str| ["run", id, "true"].map(str::to_owned);
+    let renew = |round: usize| {
+        let line = "cd /etc/ssh; for kind in a b; do key=ssh_host_${kind}_key; echo $n > .x; chmod 600 .x; mv .x $key; echo $n > $key.pub; done";
+        rig.sh("two", &format!("n={round}; echo box-$n > /etc/hostname; {line}"));
+    };
+    let expected = |round: usize| {
+        let key =
+            |kind| format!("ssh_host_{kind}_key {round} 600:0:0\nssh_host_{kind}_key.pub {round} 644:0:0\n");
+        (format!("{}{}", key("a"), key("b")).trim_end().to_owned(), format!("box-{round}\nbox-{round}"))
+    };
+    renew(0);
+    rig.sh("two", "true");
+    let moments = |id: &str| {
+        let all = trace(&rig, "flipper-profile", &words(id));
+        let wanted = |(at, moment): &(usize, &Moment)| moment.call.starts_with("rename") || at % 16 == 0;
+        all.iter().enumerate().filter(wanted).map(|(_, moment)| moment.clone()).collect::<Vec<_>>()
+    };
+    let given = moments("lab");
+    renew(1);
+    let taken = moments("two");
+    let (mut round, mut cut) = (1, 0);
+    for (moments, id) in [(given, "lab"), (taken, "two")] {
+        assert!(moments.iter().filter(|moment| moment.call.starts_with("rename")).count() > 5, "{moments:?}");
+        for moment in moments {
+            round += 1;
+            renew(round);
+            if id == "lab" {
+                rig.sh("two", "true");
+            }
+            let options = ["-o", "/dev/null", "-e", &moment.inject()];
+            cut += usize::from(under_strace(&rig, "flipper-profile", &words(id), &options).status == 137);
+            rig.sh("two", "true");
+            for id in ["lab", "two"] {
+                assert_eq!((keys(&rig, id), hostname(&rig, id)), expected(round), "{id} after {moment:?}");
+            }
+        }
+    }
+    assert!(cut > 15, "{cut} cuts");
     rig.verify();
 }
