@@ -212,49 +212,56 @@ pub fn shown(
     identity: &Identity,
     root: &RootDir,
 ) -> Result<(Vec<(&'static str, String)>, serde_json::Value)> {
-    let layout = &session.pool.layout;
-    let base = layout.base(&roots::base_of(root)?);
+    let base = session.pool.layout.base(&roots::base_of(root)?);
     let machine_id = upper::read(root, &base, "etc/machine-id").ok().flatten().unwrap_or_default();
     let machine_id = String::from_utf8_lossy(&machine_id).trim().to_owned();
-    let device = device_hostname(layout)?;
-    let (policy, name) = match identity.hostname() {
-        Hostname::Device => ("device", device.or(own_hostname(root)?)),
-        Hostname::Profile => ("profile", own_hostname(root)?),
-        Hostname::Fixed(name) => ("fixed", Some(name)),
-    };
-    let whose = match policy {
-        "device" => "the device's",
-        "profile" => "its own",
-        _ => "always",
-    };
-    let hostname = name.as_ref().map_or(whose.to_owned(), |name| format!("{name} ({whose})"));
-    let keys = if identity.own_keys() {
-        files_of::keys_of(root, &base)?.unwrap_or_default()
-    } else {
-        files_of::keys_in(&files_of::device_keys(layout))?
-    };
-    let kinds: Vec<&str> = keys.keys().map(|key| kind_of(key)).collect();
-    let own = if identity.own_keys() { "its own" } else { "the device's" };
-    let kinds_text = if kinds.is_empty() { "none yet".to_owned() } else { kinds.join(", ") };
+    let (hostname_row, hostname) = hostname_shown(&session.pool.layout, identity, root)?;
+    let (keys_row, keys) = keys_shown(&session.pool.layout, identity, root, &base)?;
     let network: Vec<String> =
         files_of::network_files(root)?.iter().map(|path| format!("/{}", path.display())).collect();
-    let dhcp = match network.as_slice() {
-        [] => "by the machine-id".to_owned(),
-        found => format!("by {}", found.join(", ")),
-    };
+    let known = if network.is_empty() { "the machine-id".to_owned() } else { network.join(", ") };
     let json = serde_json::json!({
         "machine_id": machine_id,
-        "hostname": {"policy": policy, "name": name},
-        "ssh_host_keys": {"policy": if identity.own_keys() { "profile" } else { "device" }, "kinds": kinds},
+        "hostname": hostname,
+        "ssh_host_keys": keys,
         "dhcp_files": network,
     });
     let rows = vec![
         ("machine-id", machine_id),
-        ("hostname", hostname),
-        ("ssh host keys", format!("{own}: {kinds_text}")),
-        ("known to DHCP", dhcp),
+        ("hostname", hostname_row),
+        ("ssh host keys", keys_row),
+        ("known to DHCP", format!("by {known}")),
     ];
     Ok((rows, json))
+}
+
+fn hostname_shown(
+    layout: &Layout,
+    identity: &Identity,
+    root: &RootDir,
+) -> Result<(String, serde_json::Value)> {
+    let (policy, whose, name) = match identity.hostname() {
+        Hostname::Device => ("device", "the device's", device_hostname(layout)?.or(own_hostname(root)?)),
+        Hostname::Profile => ("profile", "its own", own_hostname(root)?),
+        Hostname::Fixed(name) => ("fixed", "always", Some(name)),
+    };
+    let row = name.as_ref().map_or(whose.to_owned(), |name| format!("{name} ({whose})"));
+    Ok((row, serde_json::json!({"policy": policy, "name": name})))
+}
+
+fn keys_shown(
+    layout: &Layout,
+    identity: &Identity,
+    root: &RootDir,
+    base: &Path,
+) -> Result<(String, serde_json::Value)> {
+    let (policy, whose, keys) = match identity.own_keys() {
+        true => ("profile", "its own", files_of::keys_of(root, base)?.unwrap_or_default()),
+        false => ("device", "the device's", files_of::keys_in(&files_of::device_keys(layout))?),
+    };
+    let kinds: Vec<&str> = keys.keys().map(|key| kind_of(key)).collect();
+    let text = if kinds.is_empty() { "none yet".to_owned() } else { kinds.join(", ") };
+    Ok((format!("{whose}: {text}"), serde_json::json!({"policy": policy, "kinds": kinds})))
 }
 
 /// `ssh_host_ed25519_key` -> `ed25519`

@@ -76,12 +76,18 @@ impl Given {
         let letter = words.next()?;
         let what = What::ALL.into_iter().find(|what| what.letter() == letter)?;
         let number = words.next()?.parse().ok()?;
-        let name = words.next().filter(|name| !name.is_empty())?.to_owned();
+        let name = words.next().filter(|name| is_name(name))?.to_owned();
         let packages = words.next().unwrap_or("-");
         let packages =
             packages.split(',').filter(|p| !p.is_empty() && *p != "-").map(str::to_owned).collect();
         Some(Given { what, number, name, packages, rest: words.next().unwrap_or_default().to_owned() })
     }
+}
+
+/// Can this stand first in a line of an account file? A `+` or `-` there is NIS's.
+pub fn is_name(text: &str) -> bool {
+    let good = |b: u8| b.is_ascii_graphic() && b != b':';
+    text.bytes().all(good) && !matches!(text.bytes().next(), None | Some(b'+' | b'-' | b'#'))
 }
 
 /// The lines that can be read, oldest first. A last line without its newline was cut while it was
@@ -93,11 +99,9 @@ pub fn parse(bytes: &[u8]) -> Vec<Given> {
 
 /// Those of `now` that the ledger does not have as they are.
 pub fn lacking(ledger: &[Given], now: Vec<Given>) -> Vec<Given> {
-    now.into_iter().filter(|given| newest(ledger, given).is_none_or(|known| !known.is_as(given))).collect()
-}
-
-fn newest<'a>(ledger: &'a [Given], like: &Given) -> Option<&'a Given> {
-    ledger.iter().rev().find(|g| (g.what, g.number, &g.name) == (like.what, like.number, &like.name))
+    let key = |given: &Given| (given.what, given.number, given.name.clone());
+    let newest: BTreeMap<_, _> = ledger.iter().map(|given| (key(given), given)).collect();
+    now.into_iter().filter(|given| newest.get(&key(given)).is_none_or(|known| !known.is_as(given))).collect()
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //! undo took away, is kept by a locked account. These lines are ours, so the proof of an undo leaves
 //! them out, each by a mark of its own.
 
+use std::collections::BTreeSet;
+
 use super::ledger::{GROUP, GSHADOW, PASSWD, SHADOW, SUBGID, SUBUID};
 
 /// passwd(5): the comment of a reserved user, which says to people what it is.
@@ -13,29 +15,38 @@ pub const LOCKED: &str = "!*flipper-reserved";
 /// subuid(5): the owner of a reserved range. And the begin of a name, when another number has the name.
 pub const OWNER: &str = "flipper-reserved";
 
-/// The text of one of the account files without its reserved lines. A line of group(5) has no place for
-/// a mark: its twin in `gshadow` has it.
+/// The text of one of the account files without its reserved lines. `gshadow` is that of the same root.
 pub fn without(inside: &str, text: &[u8], gshadow: &[u8]) -> Vec<u8> {
-    text.split_inclusive(|b| *b == b'\n')
-        .filter(|line| !is_reserved(inside, line, gshadow))
-        .flatten()
-        .copied()
-        .collect()
+    let marks = Marks::of(gshadow);
+    let lines = text.split_inclusive(|b| *b == b'\n');
+    lines.filter(|line| !marks.is_reserved(inside, line)).flatten().copied().collect()
 }
 
-/// Is this line of one of the account files ours?
-pub fn is_reserved(inside: &str, line: &[u8], gshadow: &[u8]) -> bool {
-    match inside {
-        PASSWD => field(line, 4).starts_with(COMMENT.as_bytes()),
-        SHADOW | GSHADOW => field(line, 1) == LOCKED.as_bytes(),
-        SUBUID | SUBGID => field(line, 0) == OWNER.as_bytes(),
-        GROUP => {
-            let twin =
-                |other: &[u8]| field(other, 0) == field(line, 0) && field(other, 1) == LOCKED.as_bytes();
-            field(line, 1) == LOCKED.as_bytes() || gshadow.split(|b| *b == b'\n').any(twin)
-        }
-        _ => false,
+/// The reserved groups of a root: a line of group(5) has no place for a mark, its twin in gshadow has it.
+pub struct Marks<'a> {
+    groups: BTreeSet<&'a [u8]>,
+}
+
+impl<'a> Marks<'a> {
+    pub fn of(gshadow: &'a [u8]) -> Marks<'a> {
+        let lines = gshadow.split(|b| *b == b'\n');
+        Marks { groups: lines.filter(|line| is_locked(line)).map(|line| field(line, 0)).collect() }
     }
+
+    /// Is this line of one of the account files ours?
+    pub fn is_reserved(&self, inside: &str, line: &[u8]) -> bool {
+        match inside {
+            PASSWD => field(line, 4).starts_with(COMMENT.as_bytes()),
+            SHADOW | GSHADOW => is_locked(line),
+            SUBUID | SUBGID => field(line, 0) == OWNER.as_bytes(),
+            GROUP => is_locked(line) || self.groups.contains(field(line, 0)),
+            _ => false,
+        }
+    }
+}
+
+fn is_locked(line: &[u8]) -> bool {
+    field(line, 1) == LOCKED.as_bytes()
 }
 
 fn field(line: &[u8], number: usize) -> &[u8] {

@@ -1,13 +1,13 @@
 //! Account numbers: which ones a root gave, and how those it does not have any more are kept from being
 //! given to somebody else (design section 7). Text in, text out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::dpkg::accounts::{self, User};
 use crate::model::ledger::{
     ACCOUNT_FILES, GROUP, GSHADOW, Given, PASSWD, SHADOW, SUBGID, SUBUID, Texts, What,
 };
-use crate::model::reserved::{COMMENT, LOCKED, OWNER, is_reserved, without};
+use crate::model::reserved::{COMMENT, LOCKED, Marks, OWNER, without};
 
 /// passwd(5) of a reserved user.
 const NOWHERE: &str = "/nonexistent";
@@ -51,16 +51,14 @@ fn rest_of(user: &User) -> String {
 /// those that change, and only lines at their end. The account has the name it had, so that the package
 /// finds it, and the files it owns, when it is installed again. A root without passwd gets nothing.
 pub fn reserve(ledger: &[Given], texts: &Texts) -> Texts {
-    let mut more = Appended { texts: texts.clone(), changed: BTreeSet::new() };
     if !texts.contains_key(PASSWD) {
         return Texts::new();
     }
+    let mut more = Appended::to(texts);
     // Of two accounts that had one number or one name, the newer is the one that may have left something.
-    let newest_first: Vec<&Given> = ledger.iter().rev().collect();
-    for given in newest_first.iter().filter(|given| given.what == What::Group) {
-        more.group(given);
-    }
-    for given in &newest_first {
+    let newest_first = || ledger.iter().rev();
+    newest_first().filter(|given| given.what == What::Group).for_each(|given| more.group(given));
+    for given in newest_first() {
         match given.what {
             What::User => more.user(given),
             What::Group => {}
@@ -72,14 +70,28 @@ pub fn reserve(ledger: &[Given], texts: &Texts) -> Texts {
     more.texts
 }
 
+/// Account files that get lines at their end, and the numbers and names in them.
 struct Appended {
     texts: Texts,
     changed: BTreeSet<&'static str>,
+    numbers: BTreeSet<(&'static str, u32)>,
+    names: BTreeSet<(&'static str, String)>,
 }
 
 impl Appended {
-    fn text(&self, inside: &str) -> &[u8] {
-        self.texts.get(inside).map_or(b"", Vec::as_slice)
+    fn to(texts: &Texts) -> Appended {
+        let of = |inside| texts.get(inside).map_or(&b""[..], Vec::as_slice);
+        let users = accounts::users(of(PASSWD)).map(|user| (PASSWD, user.number, user.name));
+        let groups = accounts::groups(of(GROUP)).map(|group| (GROUP, group.number, group.name));
+        let ranges =
+            |inside| accounts::ranges(of(inside)).map(move |range| (inside, range.number, range.name));
+        let all = users.chain(groups).chain(ranges(SUBUID)).chain(ranges(SUBGID));
+        let (mut numbers, mut names) = (BTreeSet::new(), BTreeSet::new());
+        for (inside, number, name) in all {
+            numbers.insert((inside, number));
+            names.insert((inside, name.to_owned()));
+        }
+        Appended { texts: texts.clone(), changed: BTreeSet::new(), numbers, names }
     }
 
     fn append(&mut self, inside: &'static str, line: String) {
@@ -91,52 +103,49 @@ impl Appended {
         self.changed.insert(inside);
     }
 
+    /// The name for a number that is free; None when it is not.
+    fn name_for(&mut self, inside: &'static str, given: &Given) -> Option<String> {
+        if !self.numbers.insert((inside, given.number)) {
+            return None;
+        }
+        let free = self.names.insert((inside, given.name.clone()));
+        Some(if free { given.name.clone() } else { format!("{OWNER}-{}", given.number) })
+    }
+
     fn user(&mut self, given: &Given) {
-        let (mut number_taken, mut name_taken) = (false, false);
-        for user in accounts::users(self.text(PASSWD)) {
-            number_taken |= user.number == given.number;
-            name_taken |= user.name == given.name;
-        }
-        if number_taken {
-            return;
-        }
-        let name = if name_taken { format!("{OWNER}-{}", given.number) } else { given.name.clone() };
-        let group = given.rest.split(':').next().and_then(|group| group.parse().ok()).unwrap_or(NOBODY);
-        let there = accounts::groups(self.text(GROUP)).any(|g| g.number == group);
-        let group = if there { group } else { NOBODY };
-        let password = if self.texts.contains_key(SHADOW) { "x" } else { LOCKED };
+        let Some(name) = self.name_for(PASSWD, given) else { return };
+        let group = given.rest.split(':').next().and_then(|group| group.parse().ok());
+        let group = group.filter(|group| self.numbers.contains(&(GROUP, *group))).unwrap_or(NOBODY);
+        let has_shadow = self.texts.contains_key(SHADOW);
+        let password = if has_shadow { "x" } else { LOCKED };
         self.append(
             PASSWD,
             format!("{name}:{password}:{}:{group}:{COMMENT}:{NOWHERE}:{NO_SHELL}\n", given.number),
         );
-        if self.texts.contains_key(SHADOW) {
+        if has_shadow {
             // shadow(5): changed on day 1, expired on day 1, so that no key of ssh opens it either.
             self.append(SHADOW, format!("{name}:{LOCKED}:1:::::1:\n"));
         }
     }
 
     fn group(&mut self, given: &Given) {
-        let (mut number_taken, mut name_taken) = (false, false);
-        for group in accounts::groups(self.text(GROUP)) {
-            number_taken |= group.number == given.number;
-            name_taken |= group.name == given.name;
-        }
-        if number_taken || !self.texts.contains_key(GROUP) {
+        if !self.texts.contains_key(GROUP) {
             return;
         }
-        let name = if name_taken { format!("{OWNER}-{}", given.number) } else { given.name.clone() };
-        let password = if self.texts.contains_key(GSHADOW) { "x" } else { LOCKED };
+        let Some(name) = self.name_for(GROUP, given) else { return };
+        let has_gshadow = self.texts.contains_key(GSHADOW);
+        let password = if has_gshadow { "x" } else { LOCKED };
         self.append(GROUP, format!("{name}:{password}:{}:\n", given.number));
-        if self.texts.contains_key(GSHADOW) {
+        if has_gshadow {
             self.append(GSHADOW, format!("{name}:{LOCKED}::\n"));
         }
     }
 
     /// useradd(8) gives the range behind the last one; one of another length at the same place is enough.
     fn range(&mut self, inside: &'static str, given: &Given) {
-        let taken = accounts::ranges(self.text(inside)).any(|range| range.number == given.number);
-        if !taken && self.texts.contains_key(inside) {
-            self.append(inside, format!("{OWNER}:{}:{}\n", given.number, given.rest));
+        let Ok(length) = given.rest.parse::<u32>() else { return };
+        if self.texts.contains_key(inside) && self.numbers.insert((inside, given.number)) {
+            self.append(inside, format!("{OWNER}:{}:{length}\n", given.number));
         }
     }
 }
@@ -144,10 +153,10 @@ impl Appended {
 /// The names of the reserved users and groups of a root.
 pub fn reserved_names(texts: &Texts) -> BTreeSet<String> {
     let gshadow = texts.get(GSHADOW).cloned().unwrap_or_default();
-    let mut names = BTreeSet::new();
+    let (marks, mut names) = (Marks::of(&gshadow), BTreeSet::new());
     for inside in [PASSWD, GROUP] {
         let text = texts.get(inside).map_or(&b""[..], Vec::as_slice);
-        let ours = text.split(|b| *b == b'\n').filter(|line| is_reserved(inside, line, &gshadow));
+        let ours = text.split(|b| *b == b'\n').filter(|line| marks.is_reserved(inside, line));
         names.extend(
             ours.filter_map(|line| std::str::from_utf8(line.split(|b| *b == b':').next()?).ok())
                 .map(str::to_owned),
@@ -161,13 +170,15 @@ pub fn reserved_names(texts: &Texts) -> BTreeSet<String> {
 /// the files that change; with the directories the users lived in, and who they are.
 pub fn revive(ledger: &[Given], texts: &Texts, names: &BTreeSet<String>) -> Revived {
     let gshadow = texts.get(GSHADOW).cloned().unwrap_or_default();
-    let mut revived = Revived::default();
+    let (marks, mut revived) = (Marks::of(&gshadow), Revived::default());
+    let users = ledger.iter().filter(|given| given.what == What::User);
+    let was = users.map(|given| ((given.number, given.name.as_str()), given.rest.as_str())).collect();
     for inside in ACCOUNT_FILES {
         let Some(text) = texts.get(inside) else { continue };
         let mut now = Vec::with_capacity(text.len());
         for line in text.split_inclusive(|b| *b == b'\n') {
-            let ours = is_reserved(inside, line, &gshadow);
-            match ours.then(|| revived_line(inside, line, ledger, names, &mut revived)).flatten() {
+            let ours = marks.is_reserved(inside, line);
+            match ours.then(|| revived_line(inside, line, &was, names, &mut revived)).flatten() {
                 Some(line) => now.extend_from_slice(line.as_bytes()),
                 None => now.extend_from_slice(line),
             }
@@ -190,7 +201,7 @@ pub struct Revived {
 fn revived_line(
     inside: &str,
     line: &[u8],
-    ledger: &[Given],
+    was: &BTreeMap<(u32, &str), &str>,
     names: &BTreeSet<String>,
     revived: &mut Revived,
 ) -> Option<String> {
@@ -203,8 +214,7 @@ fn revived_line(
     match inside {
         PASSWD => {
             let user = accounts::users(line.as_bytes()).next()?;
-            let was = |g: &&Given| g.what == What::User && g.number == user.number && g.name == name;
-            let rest = &ledger.iter().rev().find(was)?.rest;
+            let rest = was.get(&(user.number, name.as_str()))?;
             let whole = format!("{name}:{}:{}:{rest}\n", fields.get(1)?, user.number);
             let was = accounts::users(whole.as_bytes()).next()?;
             revived.homes.push((was.home.to_owned(), was.number, was.group));

@@ -46,6 +46,12 @@ fn the_device_has_the_first_hostname_that_is_set_and_then_the_last() {
     assert_eq!(hostname(&rig, "two"), "box\nbox");
     let mode = fs::metadata(rig.in_pool("@data/identity")).unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o700, "only root may look into it");
+    let chmod =
+        |mode| fs::set_permissions(rig.in_pool("@data/identity"), fs::Permissions::from_mode(mode)).unwrap();
+    chmod(0o750);
+    let found = rig.profile(&["verify", "--json"]);
+    assert!(found.status == 1 && found.out.contains("@data/identity"), "{}", found.out);
+    chmod(0o700);
     // An assembly that has nothing to do leaves the file it finds.
     let inode = || fs::metadata(rig.root_dir("two").join("root/etc/hostname")).unwrap().ino();
     let before = (inode(), fs::metadata(rig.root_dir("two").join("root/etc")).unwrap().mtime_nsec());
