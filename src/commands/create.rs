@@ -10,7 +10,7 @@ use crate::system::{assemble, base, btrfs, driver, files, profiles, roots};
 
 use super::cli::Common;
 use super::session::Session;
-use super::{now, report, stage};
+use super::{identity, now, report, stage};
 
 pub fn run(
     common: &Common,
@@ -38,6 +38,7 @@ pub fn run(
     let origin = Origin { base: Some(version.clone()), profile: None, point: None };
     describe(&aside, &id, name, note, origin)?;
     finish_root(&session, &aside, entry.number, &version)?;
+    identity::of_new(&session, &aside, entry.number)?;
     profiles::publish(&aside, &home)?;
     drop(lock);
     stage::close(&session, &mut entry, State::Completed, None)?;
@@ -97,6 +98,7 @@ pub fn describe(
         origin,
         last_used: None,
         pins: Vec::new(),
+        identity: Default::default(),
         more: Default::default(),
     };
     files::write_unpublished(&dir.description(), &to_json(&profile))

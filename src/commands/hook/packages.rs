@@ -16,6 +16,7 @@ use crate::system::locks::Lock;
 use crate::system::{archives, background, programs};
 
 use super::session::Hook;
+use crate::commands::accounts;
 
 /// What apt said, read to its end.
 pub struct Stream {
@@ -71,6 +72,11 @@ pub fn run(hook: &Hook, stream: &Stream) -> Result<bool> {
         planned: together(&entry, &stream.planned),
     };
     hook.journal.note_plan(&entry, &plan)?;
+    // Without it adduser finds the account all the same, only without its home.
+    let profile = hook.pool.layout.profile(&hook.booted.profile);
+    if let Err(error) = accounts::revive_planned(&profile, &plan.planned) {
+        tracing::warn!("reserved accounts stay reserved: {error}");
+    }
     if stream.removes_us() {
         let base = hook.pool.layout.base(&hook.booted.base);
         programs::keep(&hook.pool.layout, &hook.root(), &base)?;
