@@ -12,6 +12,7 @@ pub mod id;
 pub mod kept;
 pub mod layout;
 pub mod profile;
+pub mod state_path;
 pub mod words;
 
 pub use entry::{Entry, Kind, State};

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::id::{BaseVersion, EntryNumber, ProfileId};
+use super::state_path::StateList;
 
 /// `@profiles/lab/profile.json`
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,6 +23,9 @@ pub struct Profile {
     /// Points that are kept whatever the rules say, ascending.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pins: Vec<Pin>,
+    /// Which paths lie in state/, where that differs from the defaults.
+    #[serde(default, skip_serializing_if = "StateList::is_empty")]
+    pub state: StateList,
     /// What a newer program wrote is kept.
     #[serde(flatten)]
     pub more: Map<String, Value>,

@@ -16,6 +16,7 @@ mod frontends;
 mod refusing;
 mod repo;
 mod rig;
+mod state;
 mod told;
 mod tree;
 mod undoing;

@@ -280,7 +280,7 @@ fn states(log: &serde_json::Value) -> States {
 }
 
 /// Recovering is cut as well, each time at another place; then it may finish.
-fn recover(rig: &Rig, at: usize) {
+pub fn recover(rig: &Rig, at: usize) {
     let call = ["unlink", "fsync", "ioctl", "rename"][at % 4];
     let inject = format!("inject=?{call}:signal=KILL:when={}", 1 + at / 4 % 4);
     let words = ["set", "lab", "--note", "anything"];
@@ -296,20 +296,20 @@ fn undo_each(rig: &Rig, each: &[&[&str]]) {
 
 /// One call of the command: its name, and which one of that name.
 #[derive(Clone, Debug)]
-struct Moment {
+pub struct Moment {
     call: String,
     nth: usize,
     moves_the_pointer: bool,
 }
 
 impl Moment {
-    fn inject(&self) -> String {
+    pub fn inject(&self) -> String {
         format!("inject=?{}:signal=KILL:when={}", self.call, self.nth)
     }
 }
 
 /// Runs the command whole and lists its calls.
-fn trace(rig: &Rig, program: &str, words: &[String]) -> Vec<Moment> {
+pub fn trace(rig: &Rig, program: &str, words: &[String]) -> Vec<Moment> {
     let log = rig.path("calls");
     let calls: Vec<String> = CHANGING.iter().map(|call| format!("?{call}")).collect();
     let options = ["-o", log.to_str().unwrap(), "-e", &format!("trace={}", calls.join(","))];
@@ -327,7 +327,7 @@ fn trace(rig: &Rig, program: &str, words: &[String]) -> Vec<Moment> {
     moments
 }
 
-fn chosen(moments: &[Moment]) -> Vec<Moment> {
+pub fn chosen(moments: &[Moment]) -> Vec<Moment> {
     let pointer = moments.iter().position(|m| m.moves_the_pointer);
     let step = if long::cases(1) > 1 { 1 } else { moments.len().div_ceil(SAMPLE) };
     let near = |at: usize| pointer.is_some_and(|pointer| at.abs_diff(pointer + 1) <= 3);
@@ -343,7 +343,7 @@ fn strace(rig: &Rig, words: &[String], inject: &str) -> Ended {
     under_strace(rig, "flipper-undo", &whole(words), &["-o", "/dev/null", "-e", inject])
 }
 
-fn under_strace(rig: &Rig, program: &str, words: &[String], options: &[&str]) -> Ended {
+pub fn under_strace(rig: &Rig, program: &str, words: &[String], options: &[&str]) -> Ended {
     let there = Command::new("strace").arg("--version").output().is_ok_and(|o| o.status.success());
     assert!(there, "strace is missing: apt-get install strace");
     let mut command = rig.command(program, &[] as &[&OsStr]);

@@ -1,0 +1,40 @@
+//! A path that comes into state/ while its profile is in use, because its package is about to: made
+//! there, and mounted in the root that runs, so that a container engine never begins on an overlay.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use nix::mount::{MntFlags, umount2};
+use nix::sched::{CloneFlags, setns};
+
+use crate::model::error::{At, Error, Result};
+use crate::model::layout::ProfileDir;
+use crate::model::state_path::StatePath;
+
+use super::settle;
+use crate::system::pool::Pool;
+use crate::system::{assemble, detached, files};
+
+/// Makes the path in state/ and mounts it at `/`, in the namespace this program was called in. Refused
+/// where files lie there already: they are moved at the next start, not hidden now.
+pub fn appear(pool: &Pool, profile: &ProfileDir, path: &StatePath) -> Result<()> {
+    let here = Path::new("/").join(path.inside());
+    if !files::names(&here)?.is_empty() {
+        let why = "there is something in it already".to_owned();
+        return Err(Error::BadStatePath { path: here, why });
+    }
+    settle::make_empty(&profile.state(), path, &here)?;
+    let whole = assemble::mount_state(pool, profile)?;
+    let taken = detached::take(&whole.join(path.inside()));
+    umount2(&whole, MntFlags::MNT_DETACH).at("unmount", &whole)?;
+    let (taken, own) = (taken?, own_namespace()?);
+    setns(&pool.outer, CloneFlags::CLONE_NEWNS).at("return to the namespace of", &here)?;
+    let put = files::mount_point(Path::new("/"), path.inside()).and_then(|at| detached::put(taken, &at));
+    setns(&own, CloneFlags::CLONE_NEWNS).at("leave the namespace of", &here)?;
+    put
+}
+
+fn own_namespace() -> Result<File> {
+    let path = PathBuf::from("/proc/self/ns/mnt");
+    File::open(&path).at("open", &path)
+}
