@@ -40,6 +40,9 @@ pub fn run(hook: &Hook) -> Result<()> {
         tracing::warn!("{error}");
     }
     entry.state_gone = state::gone(hook, &entry);
+    if entry.state == State::Failed && entry.state_gone.is_some() {
+        state::let_go_of_emptied(hook, &entry);
+    }
     let locked = hook.journal.lock()?;
     let archives = hook.journal.archives(Some(&hook.booted.profile), entry.number);
     apply(&mut entry, &archives);

@@ -140,3 +140,27 @@ pub fn gone(hook: &Hook, entry: &Entry) -> Option<Vec<Gone>> {
         }
     }
 }
+
+/// A postrm that removes its directory itself fails where that is mounted, and would fail for ever: a
+/// path that such a purge has emptied is a mount no more, so that the next purge can finish.
+pub fn let_go_of_emptied(hook: &Hook, entry: &Entry) {
+    let profile = hook.pool.layout.profile(&hook.booted.profile);
+    let (before, now) = (profile.point_state(entry.number), profile.state());
+    let removed = entry.planned.iter().filter(|p| matches!(p.action, Action::Remove | Action::Purge));
+    let packages: Vec<_> = removed.filter_map(|planned| look_up(&planned.package).ok()).collect();
+    let paths = state::found(&now).unwrap_or_default();
+    for (package, path) in policy::purged(&packages, &paths) {
+        let is_empty =
+            |state: &Path| files::names(&state.join(path.inside())).is_ok_and(|names| names.is_empty());
+        if !before.is_dir() || is_empty(&before) || !is_empty(&now) {
+            continue;
+        }
+        match live::vanish(&hook.pool, &profile, path) {
+            Ok(()) => report::note(format_args!(
+                "flipper-profiles: {} was mounted and could not be removed; it is mounted no more: purge {package} again",
+                path.shown()
+            )),
+            Err(error) => tracing::warn!("{error}"),
+        }
+    }
+}

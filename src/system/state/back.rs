@@ -10,7 +10,7 @@ use crate::model::entry::Back;
 use crate::model::error::{At, Result};
 use crate::model::layout::ProfileDir;
 
-use super::copy::{Copy, Layers, file};
+use super::copy::Copy;
 use super::{aside, make_parents};
 use crate::system::files;
 
@@ -22,13 +22,10 @@ pub fn prepare(profile: &ProfileDir, number: EntryNumber, items: &[Back]) -> Res
     let dir = aside(&profile.state())?.join(format!("back-{number}"));
     files::remove_tree(&dir)?;
     files::make_dir(&dir, 0o700)?;
+    let mut copy = Copy::new(&[]);
     for (at, item) in items.iter().enumerate() {
         let source = profile.point_state(item.from).join(&item.path.0);
-        let meta = source.symlink_metadata().at("look at", &source)?;
-        match meta.is_dir() {
-            true => Copy::new(&[]).directory(&Layers::plain(&source), &dir.join(at.to_string()))?,
-            false => file(&source, &meta, &dir.join(at.to_string()))?,
-        }
+        copy.path(&source, &dir.join(at.to_string()))?;
     }
     files::sync_file_system(&dir)
 }

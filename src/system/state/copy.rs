@@ -117,37 +117,54 @@ impl<'a> Copy<'a> {
                 false => Ok(()),
             };
         }
-        if self.over && target.symlink_metadata().is_ok() || meta.file_type().is_socket() {
+        match self.over && target.symlink_metadata().is_ok() {
+            true => Ok(()),
+            false => self.file(source, &meta, &target),
+        }
+    }
+
+    /// A path of a snapshot, whatever it is; several copied by one [`Copy`] keep the links between them.
+    pub fn path(&mut self, source: &Path, target: &Path) -> Result<()> {
+        let meta = source.symlink_metadata().at("look at", source)?;
+        match meta.is_dir() {
+            true => self.directory(&Layers::plain(source), target),
+            false => self.file(source, &meta, target),
+        }
+    }
+
+    /// Anything but a directory.
+    fn file(&mut self, source: &Path, meta: &fs::Metadata, target: &Path) -> Result<()> {
+        if meta.file_type().is_socket() {
             return Ok(());
         }
         if meta.nlink() > 1 {
             let identity = (meta.dev(), meta.ino());
             if let Some(first) = self.links.get(&identity) {
-                return fs::hard_link(first, &target).at("link to", &target);
+                return fs::hard_link(first, target).at("link to", target);
             }
-            self.links.insert(identity, target.clone());
+            self.links.insert(identity, target.to_path_buf());
         }
-        file(source, &meta, &target)
+        make(source, meta, target)?;
+        files::copy_attributes(source, target)
     }
 }
 
-/// One file, whatever it is but a directory or a socket.
-pub fn file(source: &Path, meta: &fs::Metadata, target: &Path) -> Result<()> {
+/// With its content only: a file, a link, a device or a FIFO.
+fn make(source: &Path, meta: &fs::Metadata, target: &Path) -> Result<()> {
     let kind = meta.file_type();
     if kind.is_symlink() {
         let to = fs::read_link(source).at("read", source)?;
-        std::os::unix::fs::symlink(to, target).at("make", target)?;
-    } else if kind.is_file() {
-        bytes(source, target)?;
-    } else {
-        let flag = match () {
-            _ if kind.is_block_device() => SFlag::S_IFBLK,
-            _ if kind.is_char_device() => SFlag::S_IFCHR,
-            _ => SFlag::S_IFIFO,
-        };
-        mknod(target, flag, Mode::from_bits_truncate(0o600), meta.rdev()).at("make", target)?;
+        return std::os::unix::fs::symlink(to, target).at("make", target);
     }
-    files::copy_attributes(source, target)
+    if kind.is_file() {
+        return bytes(source, target);
+    }
+    let flag = match () {
+        _ if kind.is_block_device() => SFlag::S_IFBLK,
+        _ if kind.is_char_device() => SFlag::S_IFCHR,
+        _ => SFlag::S_IFIFO,
+    };
+    mknod(target, flag, Mode::from_bits_truncate(0o600), meta.rdev()).at("make", target)
 }
 
 /// Shared where the file system can (linux/fs.h, FICLONE), copied where it cannot.

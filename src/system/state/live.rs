@@ -1,7 +1,8 @@
 //! A path that comes into state/ while its profile is in use, because its package is about to: made
-//! there, and mounted in the root that runs, so that a container engine never begins on an overlay.
+//! there, mounted in the root that runs, and then marked, so that a container engine never begins on an
+//! overlay. A cut in between leaves a directory without its mark, which the next settling fills.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, umount2};
@@ -27,11 +28,29 @@ pub fn appear(pool: &Pool, profile: &ProfileDir, path: &StatePath) -> Result<()>
     let whole = assemble::mount_state(pool, profile)?;
     let taken = detached::take(&whole.join(path.inside()));
     umount2(&whole, MntFlags::MNT_DETACH).at("unmount", &whole)?;
-    let (taken, own) = (taken?, own_namespace()?);
-    setns(&pool.outer, CloneFlags::CLONE_NEWNS).at("return to the namespace of", &here)?;
-    let put = files::mount_point(Path::new("/"), path.inside()).and_then(|at| detached::put(taken, &at));
-    setns(&own, CloneFlags::CLONE_NEWNS).at("leave the namespace of", &here)?;
-    put
+    let taken = taken?;
+    outside(pool, || {
+        files::mount_point(Path::new("/"), path.inside()).and_then(|at| detached::put(taken, &at))
+    })?;
+    super::mark(&profile.state().join(path.inside()))
+}
+
+/// The other way, for a path that is empty: the root has its directory again, where nothing is mounted.
+/// Refused by the kernel while somebody works in it.
+pub fn vanish(pool: &Pool, profile: &ProfileDir, path: &StatePath) -> Result<()> {
+    let here = Path::new("/").join(path.inside());
+    outside(pool, || umount2(&here, MntFlags::empty()).at("unmount", &here))?;
+    let empty = profile.state().join(path.inside());
+    fs::remove_dir(&empty).at("remove", &empty)
+}
+
+/// Does something in the mount namespace this program was called in.
+fn outside(pool: &Pool, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    let own = own_namespace()?;
+    setns(&pool.outer, CloneFlags::CLONE_NEWNS).at("return to the namespace of", "/")?;
+    let done = work();
+    setns(&own, CloneFlags::CLONE_NEWNS).at("leave the namespace of", "/")?;
+    done
 }
 
 fn own_namespace() -> Result<File> {

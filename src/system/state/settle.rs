@@ -201,19 +201,13 @@ pub fn fill_new(base: &Path, state: &Path, path: &StatePath) -> Result<()> {
     mark(&to)
 }
 
-/// A path that has come into being with its package, empty or as the root has it: what is seen in a
-/// profile in use from its mount on.
+/// An empty directory for a path whose package is about to come, as the root has it if it does. Without
+/// the mark: until it is mounted, what the package writes goes into the root, and must not be covered.
 pub fn make_empty(state: &Path, path: &StatePath, pattern: &Path) -> Result<()> {
-    let new = aside(state)?.join(format!("new-{}", std::process::id()));
-    files::remove_tree(&new)?;
-    files::make_dir(&new, 0o755)?;
-    if pattern.is_dir() {
-        files::copy_attributes(pattern, &new)?;
-    }
-    mark(&new)?;
     make_parents(state, path.inside(), &[Path::new("/")])?;
     let place = state.join(path.inside());
-    fs::rename(&new, &place).at("rename to", &place) // the visible moment
+    files::make_dir(&place, 0o755)?;
+    if pattern.is_dir() { files::copy_attributes(pattern, &place) } else { Ok(()) }
 }
 
 /// The directory a path is mounted on, in the upper where the base has none, so that the merged tree does
