@@ -38,10 +38,7 @@ fn nginx_starts_again_after_its_purge_was_undone() {
     let lab = pool.lab("web");
     // Nothing is listened on: the machine outside may have a server of its own.
     let starts = "rm -f /etc/nginx/sites-enabled/default; nginx -t && nginx && test -s /run/nginx.pid && nginx -s stop";
-    lab.run(&format!(
-        "{starts}; echo kept >> /var/log/nginx/access.log; apt-get -qq -o Debug::NoLocking=0 install plain"
-    ))
-    .ok();
+    lab.run(&format!("{starts}; echo kept >> /var/log/nginx/access.log; apt-get -qq install plain")).ok();
     lab.run("apt-get -qq purge nginx nginx-common; test ! -e /var/log/nginx").ok();
     assert_eq!(snapshots(&lab), [lab.newest()["number"].as_u64().unwrap()]);
     assert!(gone(&lab.newest()).contains(&"var/log/nginx"), "{:?}", gone(&lab.newest()));
@@ -111,7 +108,7 @@ fn a_plain_dpkg_is_covered_and_strict_refuses_either() {
     let lab = Pool::trixie().lab("plainly");
     add(&lab, "/srv/keeper");
     lab.run("apt-get -qq install keeper=1; echo mine > /srv/keeper/data").ok();
-    lab.run("echo strict=yes >> /etc/flipper/profiles.conf").ok();
+    lab.run("sed -i s/^strict=.*/strict=yes/ /etc/flipper/profiles.conf").ok();
     let sentence = "purging keeper may delete what is in /srv/keeper; flipper-undo puts it back";
     for line in ["apt-get -qq purge keeper", "apt-get -qq --purge remove keeper", "dpkg -P keeper"] {
         let done = lab.run(line);
@@ -121,7 +118,7 @@ fn a_plain_dpkg_is_covered_and_strict_refuses_either() {
     // A removal leaves the data, and is no purge.
     lab.run("apt-get -qq remove keeper").ok();
     lab.undo(&[]).ok();
-    lab.run("sed -i /strict=yes/d /etc/flipper/profiles.conf; dpkg -P keeper; test ! -e /srv/keeper/data")
+    lab.run("sed -i s/^strict=.*/strict=no/ /etc/flipper/profiles.conf; dpkg -P keeper; test ! -e /srv/keeper/data")
         .ok()
         .says(sentence);
     lab.undo(&[]).ok();
