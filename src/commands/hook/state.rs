@@ -155,7 +155,7 @@ pub fn let_go_of_emptied(hook: &Hook, entry: &Entry) {
         if !before.is_dir() || is_empty(&before) || !is_empty(&now) {
             continue;
         }
-        match live::vanish(&hook.pool, &profile, path) {
+        match live::vanish(&profile, path) {
             Ok(()) => report::note(format_args!(
                 "flipper-profiles: {} was mounted and could not be removed; it is mounted no more: purge {package} again",
                 path.shown()

@@ -29,31 +29,39 @@ pub fn appear(pool: &Pool, profile: &ProfileDir, path: &StatePath) -> Result<()>
     let taken = detached::take(&whole.join(path.inside()));
     umount2(&whole, MntFlags::MNT_DETACH).at("unmount", &whole)?;
     let taken = taken?;
-    outside(pool, || {
+    in_namespace(&of_the_system()?, || {
         files::mount_point(Path::new("/"), path.inside()).and_then(|at| detached::put(taken, &at))
     })?;
-    super::mark(&profile.state().join(path.inside()))
+    let made = profile.state().join(path.inside());
+    let is_seen = files::identity(&made)? == in_namespace(&pool.outer, || files::identity(&here))?;
+    match is_seen {
+        true => super::mark(&made),
+        // A service with mounts of its own: what is written in either place is put together later.
+        false => Err(Error::BadStatePath { path: here, why: "its mount is not seen from here".into() }),
+    }
 }
 
 /// The other way, for a path that is empty: the root has its directory again, where nothing is mounted.
 /// Refused by the kernel while somebody works in it.
-pub fn vanish(pool: &Pool, profile: &ProfileDir, path: &StatePath) -> Result<()> {
+pub fn vanish(profile: &ProfileDir, path: &StatePath) -> Result<()> {
     let here = Path::new("/").join(path.inside());
-    outside(pool, || umount2(&here, MntFlags::empty()).at("unmount", &here))?;
+    in_namespace(&of_the_system()?, || umount2(&here, MntFlags::empty()).at("unmount", &here))?;
     let empty = profile.state().join(path.inside());
     fs::remove_dir(&empty).at("remove", &empty)
 }
 
-/// Does something in the mount namespace this program was called in.
-fn outside(pool: &Pool, work: impl FnOnce() -> Result<()>) -> Result<()> {
-    let own = own_namespace()?;
-    setns(&pool.outer, CloneFlags::CLONE_NEWNS).at("return to the namespace of", "/")?;
-    let done = work();
-    setns(&own, CloneFlags::CLONE_NEWNS).at("leave the namespace of", "/")?;
-    done
+/// The mounts that everybody in this system sees: those of its first process. A service that installs
+/// packages may have a mount namespace of its own, which takes over what happens in this one.
+fn of_the_system() -> Result<File> {
+    let path = PathBuf::from("/proc/1/ns/mnt");
+    File::open(&path).at("open", &path)
 }
 
-fn own_namespace() -> Result<File> {
-    let path = PathBuf::from("/proc/self/ns/mnt");
-    File::open(&path).at("open", &path)
+/// Does something in a mount namespace, and comes back.
+fn in_namespace<T>(namespace: &File, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let own = File::open("/proc/self/ns/mnt").at("open", "/proc/self/ns/mnt")?;
+    setns(namespace, CloneFlags::CLONE_NEWNS).at("enter the mount namespace of", "/proc/1")?;
+    let done = work();
+    setns(&own, CloneFlags::CLONE_NEWNS).at("leave the mount namespace of", "/proc/1")?;
+    done
 }
