@@ -4,6 +4,8 @@
 mod long;
 mod rig;
 
+#[path = "pool/accounts.rs"]
+mod accounts;
 #[path = "pool/bases.rs"]
 mod bases;
 #[path = "pool/builtin.rs"]
@@ -18,6 +20,8 @@ mod formats;
 mod full_disk;
 #[path = "pool/guards.rs"]
 mod guards;
+#[path = "pool/identity.rs"]
+mod identity;
 #[path = "pool/init.rs"]
 mod init;
 #[path = "pool/journal.rs"]
@@ -40,6 +44,8 @@ mod save;
 mod share;
 #[path = "pool/space.rs"]
 mod space;
+#[path = "pool/state.rs"]
+mod state;
 #[path = "pool/sweep.rs"]
 mod sweep;
 #[path = "pool/undo.rs"]

@@ -8,14 +8,15 @@ use crate::model::builtin::{BuiltinConf, package_names};
 use crate::model::error::{Error, Exit, Result};
 use crate::model::layout::{ProfileDir, RootDir, RootFact};
 use crate::model::profile::Origin;
+use crate::model::state_path::StateList;
 use crate::model::{BaseVersion, Entry, Kind, ProfileId, State};
-use crate::system::assemble::{self, Assembly};
+use crate::system::assemble::Assembly;
 use crate::system::locks::Lock;
-use crate::system::{base, btrfs, builtin, files, guard, profiles, roots, sandbox};
+use crate::system::{base, btrfs, builtin, files, guard, profiles, roots, sandbox, state};
 
 use super::cli::{Common, InstallBuiltin};
 use super::session::Session;
-use super::{create, report, stage};
+use super::{create, identity, report, stage};
 
 /// What was found, and what is to be made of it.
 struct Plan {
@@ -143,19 +144,26 @@ fn make(
     } else {
         btrfs::snapshot(session.pool.layout.template().as_path(), root.path())?;
     }
-    btrfs::create(&aside.state())?;
-    assemble::furnish_state(&base, &aside.state())?;
+    state::furnish_new(&base, aside, &root)?;
     let origin = Origin {
         base: Some(version.clone()),
         profile: None,
         point: None,
         builtin: Some(plan.conf.id.clone()),
     };
-    create::describe(aside, &plan.id, plan.conf.name.clone(), plan.conf.note.clone(), origin)?;
+    create::describe(
+        aside,
+        &plan.id,
+        plan.conf.name.clone(),
+        plan.conf.note.clone(),
+        origin,
+        StateList::default(),
+    )?;
     for (fact, text) in [(RootFact::Args, &plan.conf.args), (RootFact::Dtbo, &plan.conf.dtbo)] {
         text.iter().try_for_each(|text| roots::write_fact(&root, fact, text))?;
     }
     create::finish_root(session, aside, entry.number, version)?;
+    identity::of_new(session, aside, entry.number)?;
     if let Source::Packages(names) = &plan.source {
         install_packages(session, plan, aside, &root, version, names)?;
     } else if let Some(files) = &plan.files {

@@ -8,8 +8,9 @@ use crate::model::carried::{Keeps, SHADOW};
 use crate::model::error::{Error, Result};
 use crate::model::layout::RootDir;
 use crate::model::own::Own;
+use crate::model::state_path::StatePath;
 use crate::policy::own::ACCOUNTS;
-use crate::system::{files, putback, side_by_side, upper};
+use crate::system::{files, putback, side_by_side, state, upper};
 
 use super::session::{ProfileFacts, Session};
 use super::undo_plan::State;
@@ -35,22 +36,27 @@ impl Asked {
     }
 }
 
-pub fn asked(typed: &[PathBuf]) -> Result<Asked> {
+pub fn asked(typed: &[PathBuf], facts: &ProfileFacts) -> Result<Asked> {
+    parse(typed, &state::found(&facts.dir.state())?)
+}
+
+/// `in_state`: what lies in state/, and so in no point.
+fn parse(typed: &[PathBuf], in_state: &[StatePath]) -> Result<Asked> {
     let mut asked = Asked::default();
     for path in typed {
         match path.to_str() {
             Some("wifi") => asked.wifi = true,
             Some("passwords") => asked.passwords = true,
-            _ => asked.paths.push(keepable(path)?),
+            _ => asked.paths.push(keepable(path, in_state)?),
         }
     }
     Ok(asked)
 }
 
 /// Relative to the merged root; refused where keeping it would tear apart what belongs together.
-fn keepable(path: &Path) -> Result<PathBuf> {
+fn keepable(path: &Path, in_state: &[StatePath]) -> Result<PathBuf> {
     let refuse = |why: &str| Err(Error::NotKeepable { path: path.to_path_buf(), why: why.into() });
-    let inside = match restore::inside_a_point(path) {
+    let inside = match restore::inside_a_point(path, in_state) {
         Ok(inside) => inside,
         Err(why) => return refuse(&why),
     };
@@ -143,7 +149,9 @@ mod tests {
 
     #[test]
     fn words_and_paths() {
-        let all = asked(&["wifi", "passwords", "/etc/fstab", "/srv/x y/"].map(PathBuf::from)).unwrap();
+        let in_state = [StatePath::parse(Path::new("var/log")).unwrap()];
+        let all =
+            parse(&["wifi", "passwords", "/etc/fstab", "/srv/x y/"].map(PathBuf::from), &in_state).unwrap();
         assert!(all.wifi && all.passwords);
         assert_eq!(all.paths, [PathBuf::from("etc/fstab"), "srv/x y".into()]);
         let bad = [
@@ -163,7 +171,7 @@ mod tests {
             "wlan",
         ];
         for path in bad {
-            assert!(asked(&[PathBuf::from(path)]).is_err(), "{path}");
+            assert!(parse(&[PathBuf::from(path)], &in_state).is_err(), "{path}");
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::model::carried::is_carried;
+use crate::model::carried::is_handed_on;
 use crate::model::entry::Change;
 use crate::model::error::{Error, Result};
 use crate::model::layout::{ProfileDir, RootDir};
@@ -13,7 +13,7 @@ use crate::system::{btrfs, changed, files, guard, next_state, roots};
 
 use super::session::Session;
 use super::stage::close;
-use super::{now, undo_plan};
+use super::{accounts, now, undo_plan};
 
 /// Drops the waiting root that `by` cancels: its entry first, so that a root nobody ran is not kept for
 /// what was never written into it. Done before `by` is closed, and done again after a cut.
@@ -126,7 +126,7 @@ fn written_while_it_waited(session: &Session, dir: &ProfileDir, maker: &Entry) -
     let found = changed::between(&of(&point), &of(&root))?;
     let handed_on = |path: &Path| {
         let lent = path == Path::new("etc/resolv.conf") && roots::has_lent(&point);
-        lent || is_carried(maker, path)
+        lent || is_handed_on(maker, path) || accounts::only_reserved(path, &point, &root, &base)
     };
     Ok(found.changes.iter().any(|change| !handed_on(&change.path)))
 }

@@ -11,6 +11,7 @@ use crate::model::error::{Error, Exit, Result};
 pub mod cli;
 pub mod report;
 
+mod accounts;
 mod bare;
 mod base_import;
 mod base_list;
@@ -24,6 +25,7 @@ mod delete;
 mod diff;
 mod found;
 mod hook;
+mod identity;
 mod init;
 mod install_builtin;
 mod keep;
@@ -49,6 +51,8 @@ mod show;
 mod space;
 mod space_parts;
 mod stage;
+mod state;
+mod state_back;
 mod status;
 mod told;
 mod undo;
@@ -116,6 +120,7 @@ fn profile_verb(verb: cli::ProfileVerb, common: &cli::Common) -> Result<Exit> {
         Prune { id, dry_run } => prune::run(common, id.as_deref(), dry_run),
         Pin { point, note } => pin::pin(common, &point, note),
         Unpin { point } => pin::unpin(common, &point),
+        State { verb } => state::run(common, &verb),
         Run { throwaway, id, command } => run::run(common, &id, &command, throwaway),
         Mount { state, dir, read_only } => mount::run(common, &state, &dir, read_only),
         Diff(args) => diff::run(common, &args),

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::dpkg::shadow;
-use crate::model::carried::SHADOW;
+use crate::model::carried::{HOSTS, SHADOW, compared};
 use crate::model::difference::What;
 use crate::model::error::Result;
 use crate::model::own::{Connection, Own, Window};
@@ -46,6 +46,9 @@ pub fn look(
         if stamp.transaction <= found.since {
             continue; // it is the other side that differs
         }
+        if change.path == Path::new(HOSTS) && same_hosts(then, now)? {
+            continue; // a run brings the name of the device
+        }
         if change.path == Path::new(SHADOW) {
             own.passwords = passwords(then, now)?;
         } else if let Some(name) = connection(now, &change.path) {
@@ -64,6 +67,14 @@ pub fn look(
     own.files.extend(written_over(facts, after, found.since, &runs, named(other)?)?);
     own.files.sort();
     Ok(own)
+}
+
+fn same_hosts(then: &State, now: &State) -> Result<bool> {
+    let read = |state: &State| -> Result<_> {
+        let text = upper::read(&state.root, &state.base, HOSTS)?.unwrap_or_default();
+        Ok(compared(Path::new(HOSTS), text, b""))
+    };
+    Ok(read(then)? == read(now)?)
 }
 
 fn passwords(then: &State, now: &State) -> Result<Vec<String>> {

@@ -8,6 +8,7 @@ use crate::model::{EntryNumber, Kind};
 use crate::policy::undo::Plan;
 
 use super::session::{ProfileFacts, Session};
+use super::state_back::StateBack;
 use super::undo_plan::Preview;
 use super::{keep, report, undo_list};
 
@@ -18,6 +19,7 @@ const NAMED: usize = 3;
 pub struct Lines<'a> {
     pub keeps: &'a Keeps,
     pub own: &'a Own,
+    pub state: &'a StateBack,
 }
 
 pub fn show(session: &Session, facts: &ProfileFacts, preview: &Preview, lines: &Lines, all: bool) {
@@ -31,6 +33,7 @@ pub fn show(session: &Session, facts: &ProfileFacts, preview: &Preview, lines: &
     for path in preview.conffiles.iter().take(10) {
         report::line(format_args!("  restores {}", path.display()));
     }
+    lines.state.show();
     own_lines(lines, all);
     if preview.takes_us_away() {
         report::line("  flipper-profiles itself goes with it: package runs are not protected there any more");
@@ -58,7 +61,7 @@ pub fn show(session: &Session, facts: &ProfileFacts, preview: &Preview, lines: &
 
 /// `3 files of yours changed since: --keep PATH keeps one`, and what of it has a name.
 fn own_lines(lines: &Lines, all: bool) {
-    let Lines { keeps, own } = lines;
+    let Lines { keeps, own, .. } = lines;
     let kept = |path: &std::path::Path| keeps.paths.iter().any(|kept| path.starts_with(kept));
     let files: Vec<_> = own.files.iter().filter(|path| !kept(path)).collect();
     if !files.is_empty() {
@@ -104,7 +107,8 @@ fn json(facts: &ProfileFacts, preview: &Preview, lines: &Lines) -> serde_json::V
         "profile": facts.id, "plan": plan, "changes": preview.changes,
         "conffiles": preview.conffiles.iter().map(|p| p.to_string_lossy()).collect::<Vec<_>>(),
         "left_behind": preview.left_behind, "repairs": preview.repairs, "sentence": preview.sentence(),
-        "state": match preview.state {
+        "state": lines.state.json(),
+        "state_whole": match preview.state {
             None => serde_json::Value::Null,
             Some(StateChange::Fresh) => "fresh".into(),
             Some(StateChange::From(number)) => serde_json::json!(number),

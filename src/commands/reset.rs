@@ -11,11 +11,11 @@ use super::{keep, undo_plan};
 
 pub fn run(common: &Common, args: &Reset) -> Result<Exit> {
     let id: ProfileId = args.id.parse()?;
-    let keep = keep::asked(&args.keep)?;
     let session = if args.dry_run { Session::to_read(common)? } else { Session::to_change(common)? };
     session.need_profile(&id)?;
     let _lock = if args.dry_run { None } else { Some(session.lock_profile(&id)?) };
     let facts = undo_plan::look(&session, Some(id.as_str()))?;
+    let keep = keep::asked(&args.keep, &facts)?;
     let plan = undo_plan::reset(&session, &facts, args.wipe)?;
     let preview = undo_plan::preview(&session, &facts, plan)?;
     // All of what changed since the profile was made is looked through for it: not where nobody asks.

@@ -10,10 +10,11 @@ use nix::mount::{MntFlags, umount2};
 
 use crate::model::carried::as_texts;
 use crate::model::error::{At, Error, Exit, Result};
+use crate::model::state_path::StatePath;
 use crate::model::{Entry, EntryNumber, Kind, ProfileId, State};
 use crate::policy::own::ACCOUNTS;
 use crate::system::assemble::Assembly;
-use crate::system::{btrfs, driver, files, guard, putback, roots, shared};
+use crate::system::{btrfs, driver, files, guard, putback, roots, shared, state};
 
 use super::cli::{Common, Share, Unshare};
 use super::session::{ProfileFacts, Session};
@@ -23,12 +24,12 @@ pub fn run(common: &Common, args: &Share) -> Result<Exit> {
     if args.list {
         return list(common);
     }
-    let paths: Vec<PathBuf> = args.path.iter().map(|path| shareable(path)).collect::<Result<_>>()?;
     let session = Session::to_change(common)?;
     session.need_outside("sharing")?;
     let id = session.profile(args.profile.as_deref())?;
     let _lock = session.lock_profile(&id)?;
     let facts = undo_plan::look(&session, Some(id.as_str()))?;
+    let paths = shareable_all(&args.path, &facts)?;
     need_nothing_nested(&session, &paths)?;
     let moved = with_merged(&session, &facts, |merged| {
         for path in &paths {
@@ -48,12 +49,12 @@ pub fn run(common: &Common, args: &Share) -> Result<Exit> {
 }
 
 pub fn take_back(common: &Common, args: &Unshare) -> Result<Exit> {
-    let paths: Vec<PathBuf> = args.path.iter().map(|path| shareable(path)).collect::<Result<_>>()?;
     let session = Session::to_change(common)?;
     session.need_outside("unsharing")?;
     let id = session.profile(args.profile.as_deref())?;
     let _lock = session.lock_profile(&id)?;
     let facts = undo_plan::look(&session, Some(id.as_str()))?;
+    let paths = shareable_all(&args.path, &facts)?;
     let listed = session.describe(&facts.dir)?.shared;
     if let Some(path) = paths.iter().find(|path| !listed.contains(path)) {
         return Err(refused(path, &format!("{id} does not share it")));
@@ -89,10 +90,15 @@ fn refused(inside: &Path, why: &str) -> Error {
     Error::NotShareable { path: Path::new("/").join(inside), why: why.to_owned() }
 }
 
+fn shareable_all(typed: &[PathBuf], facts: &ProfileFacts) -> Result<Vec<PathBuf>> {
+    let in_state = state::found(&facts.dir.state())?;
+    typed.iter().map(|path| shareable(path, &in_state)).collect()
+}
+
 /// Relative to the merged root; refused where a mount would break what is there, or has a place already.
-fn shareable(path: &Path) -> Result<PathBuf> {
+fn shareable(path: &Path, in_state: &[StatePath]) -> Result<PathBuf> {
     let refuse = |why: &str| Err(Error::NotShareable { path: path.to_path_buf(), why: why.into() });
-    let inside = match restore::inside_a_point(path) {
+    let inside = match restore::inside_a_point(path, in_state) {
         Ok(inside) => inside,
         Err(_) if path.starts_with("/home") => return refuse("/home is shared by all profiles already"),
         Err(why) => return refuse(&why),
@@ -227,8 +233,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_shared() {
+        let in_state = [StatePath::parse(Path::new("var/log")).unwrap()];
         for path in ["/srv/music", "/etc/wpa_supplicant.conf", "/etc/nginx", "/opt", "/usr/local/games"] {
-            assert!(shareable(Path::new(path)).is_ok(), "{path}");
+            assert!(shareable(Path::new(path), &in_state).is_ok(), "{path}");
         }
         let bad = [
             "srv",
@@ -255,7 +262,7 @@ mod tests {
             "/var/cache",
         ];
         for path in bad {
-            assert!(shareable(Path::new(path)).is_err(), "{path}");
+            assert!(shareable(Path::new(path), &in_state).is_err(), "{path}");
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Moving a profile to another state: the steps undo, redo, reset and flipper-rescue share. Order of a
-//! staged change (house rule 2): entry open and durable, own point, new root, sync, POINTER, what it
-//! cancels dropped, entry closed. A cut before the pointer leaves the old state, after it the new one;
-//! recover does what is left to do and closes the entry accordingly.
+//! staged change (house rule 2): entry open and durable, own point, new root, what goes back into state/
+//! aside, sync, POINTER, that put into its place, what it cancels dropped, entry closed. A cut before the
+//! pointer leaves the old state, after it the new one; recover does what is left to do and closes the
+//! entry accordingly.
 
 use crate::model::carried::Keeps;
+use crate::model::entry::Back;
 use crate::model::error::{Error, Result};
 use crate::model::layout::{ProfileDir, RootDir, RootFact};
 use crate::model::state_change::StateChange;
@@ -11,10 +13,11 @@ use crate::model::{BaseVersion, Entry, EntryNumber, Kind, State};
 use crate::policy::undo::Plan;
 use crate::system::locks::{self, DpkgLocks};
 use crate::system::reserve::{For, with_room};
+use crate::system::state::back;
 use crate::system::{btrfs, driver, files, guard, mountinfo, next_state, roots};
 
 use super::session::{ProfileFacts, Session};
-use super::{bare, keep, left, now, undo_plan};
+use super::{accounts, bare, keep, left, now, report, undo_plan};
 
 /// What was done, for the report.
 pub struct Staged {
@@ -72,11 +75,21 @@ struct Order<'a> {
     cancels: Option<EntryNumber>,
     waits: bool,
     keeps: &'a Keeps,
+    /// What becomes of all of state/.
     state: Option<StateChange>,
+    /// What goes back into state/.
+    back: &'a [Back],
 }
 
-/// Carries a plan out. The caller holds the profile's lock and has the person's yes.
-pub fn act(session: &Session, facts: &ProfileFacts, plan: &Plan, keeps: &Keeps) -> Result<Staged> {
+/// Carries a plan out, and puts `back` into state/. The caller holds the profile's lock and has the
+/// person's yes.
+pub fn act(
+    session: &Session,
+    facts: &ProfileFacts,
+    plan: &Plan,
+    keeps: &Keeps,
+    back: &[Back],
+) -> Result<Staged> {
     let _still = keep_packages_still(session, facts)?;
     need_nothing_new(session, facts)?;
     if !session.pool.format.may_write() {
@@ -86,12 +99,12 @@ pub fn act(session: &Session, facts: &ProfileFacts, plan: &Plan, keeps: &Keeps) 
     match plan {
         Plan::Stage { kind, target, leaves, cancels, waits, .. } => {
             let (kind, target, cancels) = (kind.clone(), Some(*target), *cancels);
-            let order = Order { kind, target, leaves: *leaves, cancels, waits: *waits, keeps, state };
+            let order = Order { kind, target, leaves: *leaves, cancels, waits: *waits, keeps, state, back };
             stage(session, facts, &order)
         }
         Plan::Reset { leaves, waits, .. } => {
             let (kind, leaves, waits) = (Kind::Reset, *leaves, *waits);
-            let order = Order { kind, target: None, leaves, cancels: None, waits, keeps, state };
+            let order = Order { kind, target: None, leaves, cancels: None, waits, keeps, state, back };
             stage(session, facts, &order)
         }
         Plan::Cancel { entry, back_to } => cancel(session, facts, *entry, *back_to),
@@ -125,12 +138,18 @@ fn stage(session: &Session, facts: &ProfileFacts, order: &Order) -> Result<Stage
     with_room(layout, For::Recovery, || {
         btrfs::delete_if_there(root.path())?; // half made, when there was no room for it
         if let Some(change) = order.state {
-            next_state::prepare(dir, entry.number, change, &layout.base(&base))?;
+            next_state::prepare(dir, entry.number, change)?;
         }
         make_root(session, dir, entry.number, &made_from, order.leaves)?;
         keep::carry(session, facts, order.keeps, &point, &root)
     })?;
+    // Small next to what an undo is for: where there is no room for it, the undo goes on.
+    if let Err(error) = with_room(layout, For::Recovery, || back::prepare(dir, entry.number, order.back)) {
+        report::note(format_args!("note: state/ stays as it is: {error}"));
+        back::drop_prepared(dir, entry.number)?;
+    }
     with_room(layout, For::Recovery, || roots::flip(dir, entry.number))?; // the visible moment
+    back::finish(dir, entry.number, order.back)?;
     left::drop_cancelled(session, &entry)?;
     if !order.waits {
         left::settle_state(session, dir)?;
@@ -149,6 +168,7 @@ fn begin(session: &Session, facts: &ProfileFacts, order: &Order, base: &BaseVers
         entry.base = Some(base.clone());
         entry.target = order.target;
         entry.cancels = order.cancels;
+        entry.state_back = order.back.to_vec();
         entry.point = true;
         entry.person = Some(driver::person("/".as_ref()));
         order.keeps.note_in(entry);
@@ -168,9 +188,13 @@ pub fn make_root(
 ) -> Result<()> {
     let base = session.pool.layout.base(&roots::base_of(point)?);
     let root = dir.root(number);
+    if session.pool.format.may_write() {
+        accounts::note(&session.pool.layout, dir, &dir.root(leaves))?;
+    }
     btrfs::snapshot(point.path(), root.path())?;
     roots::write_fact(&root, RootFact::Entry, &number.to_string())?;
     roots::carry(&dir.root(leaves), &root, &base)?;
+    accounts::keep(dir, &root, &base)?;
     roots::give_back_lent(&root, &base)?;
     files::sync_file_system(session.pool.layout.top())
 }

@@ -10,11 +10,12 @@ use super::cli::Undo;
 use super::preview_shown::{self, Lines};
 use super::report::difference::Length;
 use super::session::{ProfileFacts, Session};
+use super::state_back::{self, StateBack};
 use super::undo_plan::{self, Preview, State};
 use super::{bare, delete, keep, own, pruned, report, restore, stage, undo_list};
 
 pub fn run(args: &Undo) -> Result<Exit> {
-    let (ask, keep) = (ask(args)?, keep::asked(&args.keep)?);
+    let ask = ask(args)?;
     if args.list {
         return undo_list::list(&args.common, args.profile.as_deref());
     }
@@ -39,6 +40,7 @@ pub fn run(args: &Undo) -> Result<Exit> {
     let plan = undo_plan::plan(&facts, ask)
         .map_err(|error| pruned::name(&session, &facts.id, stage::name_worker(&session, &facts, error)))?;
     let preview = undo_plan::preview(&session, &facts, plan)?;
+    let keep = keep::asked(&args.keep, &facts)?;
     let how = How { keep, dry_run: args.dry_run, verbose: args.verbose, counts: true };
     carry_out(&session, &facts, preview, &how)
 }
@@ -61,7 +63,9 @@ pub fn carry_out(session: &Session, facts: &ProfileFacts, preview: Preview, how:
     let own = own_of(session, facts, &preview, how);
     let may_ask = !how.dry_run && !session.common.yes && !session.common.json && report::may_ask();
     bare::tell(session);
-    let lines = Lines { keeps: &keep::choose(&how.keep, &own, sides(&preview), false)?, own: &own };
+    let state = state_of(session, facts, &preview)?;
+    let keeps = keep::choose(&how.keep, &own, sides(&preview), false)?;
+    let lines = Lines { keeps: &keeps, own: &own, state: &state };
     preview_shown::show(session, facts, &preview, &lines, how.verbose);
     if how.dry_run {
         return Ok(Exit::Done);
@@ -71,16 +75,25 @@ pub fn carry_out(session: &Session, facts: &ProfileFacts, preview: Preview, how:
         session.pool.need_writable_format()?;
     }
     report::confirm("go on?", session.common.yes)?;
+    let back = state.confirmed(session.common.yes);
     if preview.takes_us_away() {
         stage::keep_programs(session, facts)?;
     }
-    let staged = stage::act(session, facts, &preview.plan, &keeps)?;
+    let staged = stage::act(session, facts, &preview.plan, &keeps, &back)?;
     finish(facts, &preview, &staged);
     Ok(Exit::Done)
 }
 
 fn sides(preview: &Preview) -> &[State] {
     preview.sides.as_ref().map_or(&[], |sides| sides.as_slice())
+}
+
+/// Where all of state/ changes, nothing of it is put back by itself.
+fn state_of(session: &Session, facts: &ProfileFacts, preview: &Preview) -> Result<StateBack> {
+    match preview.state {
+        Some(_) => Ok(StateBack::default()),
+        None => state_back::look(session, facts, &preview.plan, &preview.changes),
+    }
 }
 
 /// What cannot be looked at is not in the way of the undo that mends it.

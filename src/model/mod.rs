@@ -10,11 +10,15 @@ pub mod entry;
 pub mod error;
 pub mod holdings;
 pub mod id;
+pub mod identity;
 pub mod kept;
 pub mod layout;
+pub mod ledger;
 pub mod own;
 pub mod profile;
+pub mod reserved;
 pub mod state_change;
+pub mod state_path;
 pub mod words;
 
 pub use entry::{Entry, Kind, State};

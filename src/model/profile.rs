@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::id::{BaseVersion, EntryNumber, ProfileId};
+use super::identity::Identity;
+use super::state_path::StateList;
 
 /// `@profiles/lab/profile.json`
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,6 +29,12 @@ pub struct Profile {
     /// Paths that lie in `@data/shared` and are bound into this profile, relative to its root, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "super::carried::as_texts")]
     pub shared: Vec<PathBuf>,
+    /// Which hostname and ssh host keys it has.
+    #[serde(default, skip_serializing_if = "Identity::is_default")]
+    pub identity: Identity,
+    /// Which paths lie in state/, where that differs from the defaults.
+    #[serde(default, skip_serializing_if = "StateList::is_empty")]
+    pub state: StateList,
     /// What a newer program wrote is kept.
     #[serde(flatten)]
     pub more: Map<String, Value>,

@@ -1,8 +1,10 @@
 //! DECISIONS. Facts in, a verdict or a plan out: nothing here reads, writes or asks.
 
+pub mod accounts;
 pub mod connections;
 pub mod descent;
 pub mod difference;
+pub mod identity;
 pub mod outcome;
 pub mod own;
 pub mod recover;
@@ -11,6 +13,7 @@ pub mod retention;
 pub mod settled;
 pub mod space;
 pub mod span;
+pub mod state;
 pub mod state_line;
 pub mod text_diff;
 pub mod told;

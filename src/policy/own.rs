@@ -17,7 +17,7 @@
 use std::path::Path;
 
 use super::difference::{Place, Placed};
-use crate::model::carried::CARRIED;
+use crate::model::carried::is_carried;
 use crate::model::difference::{NodeKind, What};
 use crate::model::own::{Stamp, Window};
 
@@ -73,7 +73,7 @@ pub fn may_be_own(placed: &Placed) -> bool {
         placed.change.kind != NodeKind::Directory || matches!(placed.change.what, What::Renamed { .. });
     let of_a_package = matches!(placed.place, Place::Package(_) | Place::Bookkeeping);
     let by_itself = BY_ITSELF.iter().any(|place| path.starts_with(place));
-    let named = CARRIED.iter().chain(&ACCOUNTS).any(|other| path == Path::new(other));
+    let named = is_carried(path) || ACCOUNTS.iter().any(|other| path == Path::new(other));
     is_there && is_file && !of_a_package && !by_itself && !named
 }
 

@@ -156,8 +156,7 @@ pub fn is_real_directory(root: &Path, inside: &Path) -> bool {
 /// A directory to mount on in a tree that is not ours, made when it is missing. A link on the way is
 /// refused: it would be followed to a directory of this machine.
 pub fn mount_point(root: &Path, inside: impl AsRef<Path>) -> Result<PathBuf> {
-    let inside = inside.as_ref();
-    let mut path = root.to_path_buf();
+    let (inside, mut path) = (inside.as_ref(), root.to_path_buf());
     for part in inside.components() {
         path.push(part);
         if path.symlink_metadata().is_err() {

@@ -1,5 +1,6 @@
 //! EFFECTS. One file per resource; each takes where it works and says what went wrong with its path.
 
+pub mod account_files;
 pub mod archives;
 pub mod assemble;
 pub mod background;
@@ -14,6 +15,7 @@ pub mod driver;
 pub mod files;
 pub mod guard;
 pub mod health;
+pub mod identity;
 #[cfg(feature = "index")]
 pub mod index;
 pub mod journal;
@@ -32,6 +34,7 @@ pub mod shared;
 pub mod side_by_side;
 pub mod space;
 mod space_cache;
+pub mod state;
 pub mod template;
 pub mod tree_search;
 pub mod unprotected;

@@ -6,8 +6,6 @@
 //!  .state-57 made ── current -> roots/57 ── 57.state taken ──┃ .state-57 <-> state ── .state-57 deleted
 //! ```
 
-use std::path::Path;
-
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
 use crate::model::EntryNumber;
@@ -15,21 +13,17 @@ use crate::model::error::{At, Result};
 use crate::model::layout::ProfileDir;
 use crate::model::state_change::StateChange;
 
-use super::{assemble, btrfs, files};
+use super::{btrfs, files};
 
-/// Makes `.state-<number>`. `base`: whose directories a fresh one has where the profile does not know what
-/// it was made with.
-pub fn prepare(dir: &ProfileDir, number: EntryNumber, change: StateChange, base: &Path) -> Result<()> {
+/// Makes `.state-<number>`.
+pub fn prepare(dir: &ProfileDir, number: EntryNumber, change: StateChange) -> Result<()> {
     let next = dir.next_state(number);
     btrfs::delete_if_there(&next)?; // half made, when there was no room for it
-    match change {
-        StateChange::Fresh if dir.pristine_state().is_dir() => btrfs::snapshot(&dir.pristine_state(), &next),
-        StateChange::Fresh => {
-            btrfs::create(&next)?;
-            assemble::furnish_state(base, &next)
-        }
-        StateChange::From(copy) => btrfs::snapshot(&dir.point_state(copy), &next),
-    }
+    let from = match change {
+        StateChange::Fresh => dir.pristine_state(),
+        StateChange::From(copy) => dir.point_state(copy),
+    };
+    btrfs::snapshot(&from, &next)
 }
 
 /// The roots that have a state/ of their own aside.

@@ -5,6 +5,7 @@
 //! Needs root. The first run fetches a Debian root and what our package depends on; after that no
 //! network is used.
 
+mod accounts;
 mod before_boot;
 mod bookworm;
 mod changes;
@@ -17,6 +18,7 @@ mod own;
 mod refusing;
 mod repo;
 mod rig;
+mod state;
 mod told;
 mod tree;
 mod undoing;

@@ -115,7 +115,17 @@ fn while_the_profile_runs_it_waits() {
     assert_eq!(rig.current("lab"), root);
     assert_eq!(
         rig.names("@profiles/lab"),
-        ["current", "lock", "pristine", "pristine.state", "profile.json", "roots", "snapshots", "state"]
+        [
+            "current",
+            "ids",
+            "lock",
+            "pristine",
+            "pristine.state",
+            "profile.json",
+            "roots",
+            "snapshots",
+            "state"
+        ]
     );
     assert!(rig.entries("lab").iter().all(|(_, e)| e["kind"] != "left"), "a root nobody ran is not kept");
     // Staged again, and the run writes a log until it ends.

@@ -312,8 +312,7 @@ impl Place {
 /// What a root or a point has over its base. A run of the profile has its lent link in it, what is made
 /// from a point of that run has not.
 fn upper(of: &std::path::Path) -> Tree {
-    let carried = flipper_profiles::model::carried::CARRIED;
-    tree::read(&of.join("root")).without(&carried).without(&["etc/resolv.conf"])
+    tree::promised(&of.join("root")).without(&["etc/resolv.conf"])
 }
 
 /// The state before or the state after, with everything that belongs to it. True: after.
@@ -359,7 +358,7 @@ fn states(log: &serde_json::Value) -> States {
 }
 
 /// Recovering is cut as well, each time at another place; then it may finish.
-fn recover(rig: &Rig, at: usize) {
+pub fn recover(rig: &Rig, at: usize) {
     let call = ["unlink", "fsync", "ioctl", "rename"][at % 4];
     let inject = format!("inject=?{call}:signal=KILL:when={}", 1 + at / 4 % 4);
     let words = ["set", "lab", "--note", "anything"];
@@ -377,20 +376,20 @@ fn undo_each(rig: &Rig, each: &[&[&str]]) {
 
 /// One call of the command: its name, and which one of that name.
 #[derive(Clone, Debug)]
-struct Moment {
-    call: String,
+pub struct Moment {
+    pub call: String,
     nth: usize,
     moves_the_pointer: bool,
 }
 
 impl Moment {
-    fn inject(&self) -> String {
+    pub fn inject(&self) -> String {
         format!("inject=?{}:signal=KILL:when={}", self.call, self.nth)
     }
 }
 
 /// Runs the command whole and lists its calls.
-fn trace(rig: &Rig, program: &str, words: &[String]) -> Vec<Moment> {
+pub fn trace(rig: &Rig, program: &str, words: &[String]) -> Vec<Moment> {
     let log = rig.path("calls");
     let calls: Vec<String> = CHANGING.iter().map(|call| format!("?{call}")).collect();
     let options = ["-o", log.to_str().unwrap(), "-e", &format!("trace={}", calls.join(","))];
@@ -409,7 +408,7 @@ fn trace(rig: &Rig, program: &str, words: &[String]) -> Vec<Moment> {
     moments
 }
 
-fn chosen(moments: &[Moment]) -> Vec<Moment> {
+pub fn chosen(moments: &[Moment]) -> Vec<Moment> {
     let pointer = moments.iter().position(|m| m.moves_the_pointer);
     let step = if long::cases(1) > 1 { 1 } else { moments.len().div_ceil(SAMPLE) };
     let near = |at: usize| pointer.is_some_and(|pointer| at.abs_diff(pointer + 1) <= 3);
@@ -433,7 +432,7 @@ fn strace(rig: &Rig, words: &[String], inject: &str) -> Ended {
     under_strace(rig, program, &words, &["-o", "/dev/null", "-e", inject])
 }
 
-fn under_strace(rig: &Rig, program: &str, words: &[String], options: &[&str]) -> Ended {
+pub fn under_strace(rig: &Rig, program: &str, words: &[String], options: &[&str]) -> Ended {
     let there = Command::new("strace").arg("--version").output().is_ok_and(|o| o.status.success());
     assert!(there, "strace is missing: apt-get install strace");
     let mut command = rig.command(program, &[] as &[&OsStr]);
