@@ -36,6 +36,8 @@ mod runs;
 mod save;
 #[path = "pool/space.rs"]
 mod space;
+#[path = "pool/state.rs"]
+mod state;
 #[path = "pool/sweep.rs"]
 mod sweep;
 #[path = "pool/undo.rs"]

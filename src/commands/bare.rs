@@ -43,7 +43,7 @@ pub fn act(session: &Session, facts: &ProfileFacts, plan: &Plan) -> Result<Stage
 pub fn tell(session: &Session) {
     if !session.pool.format.may_write() {
         report::note(format_args!(
-            "note: this pool was written by a newer program (format {}): it is undone without an entry",
+            "note: this pool was written by a newer program (format {}): it is undone without an entry, and state/ is left as it is",
             session.pool.format.format
         ));
     }

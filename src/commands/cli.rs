@@ -11,9 +11,12 @@ use clap::{Args, Parser, Subcommand};
 mod base;
 #[path = "cli/rescue.rs"]
 mod rescue;
+#[path = "cli/state.rs"]
+mod state;
 
 pub use base::*;
 pub use rescue::*;
+pub use state::*;
 
 /// Takes the last change back: packages, conffiles, kernel, settings, and undo itself.
 #[derive(Parser, Debug)]
@@ -228,6 +231,11 @@ flipper-profile default lab      choose it")]
     Default {
         /// The profile to choose; without it, the present one is shown
         id: Option<String>,
+    },
+    /// Which paths undo leaves alone: /var/log, /root, a database, what you name
+    State {
+        #[command(subcommand)]
+        verb: StateVerb,
     },
     /// Run a command (default: a shell) in a profile that is not booted
     #[command(after_help = "\

@@ -1,10 +1,14 @@
 //! `flipper-profile clone`: a profile from another, or from a point of it, in milliseconds.
 
+use std::path::PathBuf;
+
 use crate::model::error::{Error, Exit, Result};
 use crate::model::id::StateRef;
+use crate::model::layout::ProfileDir;
 use crate::model::profile::Origin;
-use crate::model::{Kind, ProfileId, State};
-use crate::system::{btrfs, profiles, roots};
+use crate::model::state_path::StateList;
+use crate::model::{EntryNumber, Kind, ProfileId, State};
+use crate::system::{btrfs, profiles, roots, state};
 
 use super::cli::Common;
 use super::session::Session;
@@ -16,11 +20,11 @@ pub fn run(common: &Common, from: &str, new: &str, name: Option<String>, note: S
     let session = Session::to_change(common)?;
     session.need_free_id(&new)?;
     let source = session.need_profile(&from.profile)?;
-    let state = match from.point {
+    let root = match from.point {
         Some(number) => source.point(number),
         None => source.root(roots::current(&source)?),
     };
-    if let (Some(number), false) = (from.point, state.path().is_dir()) {
+    if let (Some(number), false) = (from.point, root.path().is_dir()) {
         return Err(pruned::name(&session, &from.profile, Error::PointMissing { number }));
     }
     // What runs in it may go on; a package run in its middle would be cloned half done.
@@ -28,12 +32,12 @@ pub fn run(common: &Common, from: &str, new: &str, name: Option<String>, note: S
         Some(_) => None,
         None => stage::keep_packages_still(&session, &session.facts(&from.profile)?)?,
     };
-    let version = roots::base_of(&state)?;
+    let version = roots::base_of(&root)?;
     let mut entry = create::begin(&session, Kind::Clone, &new, &version, from.point)?;
     let (aside, home) = (session.pool.layout.new_profile(&new), session.pool.layout.profile(&new));
     let lock = profiles::make_aside(&aside)?;
-    btrfs::snapshot(state.path(), aside.root(entry.number).path())?;
-    btrfs::snapshot(&source.state(), &aside.state())?;
+    btrfs::snapshot(root.path(), aside.root(entry.number).path())?;
+    btrfs::snapshot(&state_of(&source, from.point), &aside.state())?;
     let base = session.pool.layout.base(&version);
     roots::give_back_lent(&aside.root(entry.number), &base)?;
     roots::drop_random_seed(&aside.root(entry.number))?;
@@ -41,7 +45,7 @@ pub fn run(common: &Common, from: &str, new: &str, name: Option<String>, note: S
     accounts::keep(&aside, &aside.root(entry.number), &base)?;
     let origin =
         Origin { base: Some(version.clone()), profile: Some(from.profile.clone()), point: from.point };
-    create::describe(&aside, &new, name, note, origin)?;
+    create::describe(&aside, &new, name, note, origin, state_list(&source)?)?;
     create::finish_root(&session, &aside, entry.number, &version)?;
     let keys = identity::of_clone(&session, &source, &aside, entry.number)?;
     profiles::publish(&aside, &home)?;
@@ -55,4 +59,18 @@ pub fn run(common: &Common, from: &str, new: &str, name: Option<String>, note: S
     }
     identity::tell_keys(&new, keys);
     Ok(Exit::Done)
+}
+
+/// state/ does not roll back; but where a run took something out of it, there is a copy from before.
+fn state_of(source: &ProfileDir, point: Option<EntryNumber>) -> PathBuf {
+    let before = point.map(|number| source.point_state(number)).filter(|path| path.is_dir());
+    before.unwrap_or_else(|| source.state())
+}
+
+/// A description that cannot be read stops no clone: it is the way out of a damaged one.
+fn state_list(source: &ProfileDir) -> Result<StateList> {
+    match state::list(source) {
+        Err(Error::Damaged { .. }) => Ok(StateList::default()),
+        list => list,
+    }
 }

@@ -3,10 +3,11 @@
 use crate::model::error::{Error, Exit, Result};
 use crate::model::layout::{ProfileDir, RootFact};
 use crate::model::profile::{Origin, Profile};
+use crate::model::state_path::StateList;
 use crate::model::{BaseVersion, Entry, EntryNumber, Kind, ProfileId, State};
 use crate::system::journal::to_json;
 use crate::system::locks::Lock;
-use crate::system::{assemble, base, btrfs, driver, files, profiles, roots};
+use crate::system::{base, btrfs, driver, files, profiles, roots, state};
 
 use super::cli::Common;
 use super::session::Session;
@@ -33,10 +34,9 @@ pub fn run(
     let (aside, home) = (session.pool.layout.new_profile(&id), session.pool.layout.profile(&id));
     let lock = profiles::make_aside(&aside)?;
     btrfs::snapshot(&session.pool.layout.template(), aside.root(entry.number).path())?;
-    btrfs::create(&aside.state())?;
-    assemble::furnish_state(&base, &aside.state())?;
+    state::furnish_new(&base, &aside, &aside.root(entry.number))?;
     let origin = Origin { base: Some(version.clone()), profile: None, point: None };
-    describe(&aside, &id, name, note, origin)?;
+    describe(&aside, &id, name, note, origin, StateList::default())?;
     finish_root(&session, &aside, entry.number, &version)?;
     identity::of_new(&session, &aside, entry.number)?;
     profiles::publish(&aside, &home)?;
@@ -86,6 +86,7 @@ pub fn describe(
     name: Option<String>,
     note: String,
     origin: Origin,
+    state: StateList,
 ) -> Result<()> {
     let name = name.unwrap_or_else(|| id.to_string());
     super::set::need_one_line("name", &name)?;
@@ -99,6 +100,7 @@ pub fn describe(
         last_used: None,
         pins: Vec::new(),
         identity: Default::default(),
+        state,
         more: Default::default(),
     };
     files::write_unpublished(&dir.description(), &to_json(&profile))

@@ -45,6 +45,8 @@ mod show;
 mod space;
 mod space_parts;
 mod stage;
+mod state;
+mod state_back;
 mod status;
 mod told;
 mod undo;
@@ -108,6 +110,7 @@ fn profile_verb(verb: cli::ProfileVerb, common: &cli::Common) -> Result<Exit> {
         Prune { id, dry_run } => prune::run(common, id.as_deref(), dry_run),
         Pin { point, note } => pin::pin(common, &point, note),
         Unpin { point } => pin::unpin(common, &point),
+        State { verb } => state::run(common, &verb),
         Run { throwaway, id, command } => run::run(common, &id, &command, throwaway),
         Mount { state, dir, read_only } => mount::run(common, &state, &dir, read_only),
         Diff(args) => diff::run(common, &args),

@@ -10,6 +10,7 @@ use crate::model::{Entry, Kind, ProfileId, State};
 use crate::policy::outcome;
 use crate::policy::recover::{OpenFacts, Verdict, verdict};
 use crate::system::locks::{self, DpkgLocks, Lock};
+use crate::system::state::{self, back};
 use crate::system::{
     base, btrfs, changed, driver, files, guard, mountinfo, pool, profiles, reserve, roots, upper,
 };
@@ -72,6 +73,9 @@ fn close_what_is_over(session: &Session, owner: Option<&ProfileId>) -> Result<()
                 base::forget_manifest(&session.pool.layout, version)?;
             }
             if state == State::Completed {
+                if let Some(dir) = &dir {
+                    back::finish(dir, entry.number, &entry.state_back)?;
+                }
                 left::drop_cancelled(session, &entry)?;
             }
             close(session, &entry, state, outcome)?;
@@ -295,7 +299,11 @@ fn retire_left_roots(session: &Session, id: &ProfileId) -> Result<()> {
         return Ok(()); // a damaged pointer: of these roots one is the right one
     }
     profiles::remove_written_aside(&dir)?;
+    profiles::remove_orphans(&dir)?;
     let open = session.journal.open_entries(Some(id))?;
+    if session.root_in_use(&dir)?.is_none() {
+        state::remove_leftovers(&dir.state(), |number| open.iter().any(|e| e.number.to_string() == number))?;
+    }
     for number in roots::numbers(&dir.roots())? {
         let being_made = open.iter().any(|entry| entry.number == number);
         if number != current && !being_made && files::names(dir.root(number).path()).is_ok() {

@@ -77,8 +77,9 @@ fn stage(common: &Common, id: &str, entry: &str) -> Result<Exit> {
     };
     bare::tell(&session);
     report::line(format_args!("{id}: {}", preview.sentence()));
+    report::line("  state/ is left as it is");
     report::confirm("go on?", common.yes)?;
-    let staged = stage::act(&session, &facts, &preview.plan)?;
+    let staged = stage::act(&session, &facts, &preview.plan, &[])?;
     let when = if staged.waits { "; restart the profile to finish" } else { "" };
     report::note(format_args!("staged (entry {}){when}", staged.entry.number));
     Ok(Exit::Done)

@@ -3,13 +3,13 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use crate::model::carried::STATE_PATHS;
 use crate::model::error::{At, Error, Exit, Result};
+use crate::model::state_path::{OF_THE_ROOT, StatePath};
 use crate::model::{EntryNumber, Kind, State};
 use crate::policy::undo::{Ask, Plan};
 use crate::system::assemble::{self, Assembly};
 use crate::system::putback::{Count, need_no_links_above, put_back};
-use crate::system::{btrfs, driver, files, guard, mountinfo, pool, roots};
+use crate::system::{btrfs, driver, files, guard, mountinfo, pool, roots, state};
 
 use super::session::{ProfileFacts, Session};
 use super::{now, pruned, report, stage, undo_plan};
@@ -21,7 +21,8 @@ pub fn run(
     paths: &[PathBuf],
     dry_run: bool,
 ) -> Result<Exit> {
-    let paths: Vec<PathBuf> = paths.iter().map(|path| restorable(path)).collect::<Result<_>>()?;
+    let in_state = state::found(&facts.dir.state())?;
+    let paths: Vec<PathBuf> = paths.iter().map(|path| restorable(path, &in_state)).collect::<Result<_>>()?;
     let plan = undo_plan::plan(facts, ask).map_err(|error| pruned::name(session, &facts.id, error))?;
     let Plan::Stage { target, .. } = plan else {
         return Err(Error::Usage("--path wants an entry number".into()));
@@ -44,7 +45,7 @@ pub fn run(
 
 /// A path inside the root, without its first `/`; refused where single files would break what they
 /// belong to, or where undo does not reach.
-fn restorable(path: &Path) -> Result<PathBuf> {
+fn restorable(path: &Path, in_state: &[StatePath]) -> Result<PathBuf> {
     let refuse = |why: &str| Err(Error::NotRestorable { path: path.to_path_buf(), why: why.into() });
     if !path.is_absolute() || path.components().any(|part| part == Component::ParentDir) {
         return refuse("it must be an absolute path without ..");
@@ -58,11 +59,11 @@ fn restorable(path: &Path) -> Result<PathBuf> {
             return refuse("dpkg's database must agree with the files: take the whole entry back instead");
         }
     }
-    let outside = STATE_PATHS.iter().chain(&["home", "run", "proc", "sys", "dev", "tmp"]);
-    for place in outside {
-        if inside.starts_with(place) {
-            return refuse("it is not in any point: undo leaves it alone");
-        }
+    let of_the_root = OF_THE_ROOT.iter().any(|place| inside.starts_with(place));
+    let in_state = in_state.iter().any(|path| inside.starts_with(path.inside())) && !of_the_root;
+    let outside = ["home", "run", "proc", "sys", "dev", "tmp"].iter().any(|place| inside.starts_with(place));
+    if in_state || outside {
+        return refuse("it is not in any point: undo leaves it alone");
     }
     Ok(inside)
 }
@@ -153,7 +154,7 @@ mod tests {
     #[test]
     fn what_cannot_be_put_back_alone_is_refused() {
         assert_eq!(
-            restorable(Path::new("/etc/nginx/nginx.conf")).unwrap(),
+            restorable(Path::new("/etc/nginx/nginx.conf"), &[]).unwrap(),
             Path::new("etc/nginx/nginx.conf")
         );
         let bad = [
@@ -169,8 +170,9 @@ mod tests {
             "/run/x",
             "/var/lib/apt/extended_states",
         ];
+        let in_state = [StatePath::parse(Path::new("var/log")).unwrap()];
         for path in bad {
-            assert!(restorable(Path::new(path)).is_err(), "{path}");
+            assert!(restorable(Path::new(path), &in_state).is_err(), "{path}");
         }
     }
 }

@@ -10,11 +10,11 @@ use crate::model::layout::{ProfileDir, RootDir};
 use crate::model::{BaseVersion, EntryNumber, ProfileId};
 use crate::system::assemble::Assembly;
 use crate::system::locks::Lock;
-use crate::system::{btrfs, guard, profiles, roots, sandbox};
+use crate::system::{btrfs, files, guard, profiles, roots, sandbox};
 
 use super::cli::Common;
 use super::session::Session;
-use super::{identity, left, now, report, told, undo_plan};
+use super::{identity, left, now, report, state, told, undo_plan};
 
 /// A root that is ours for the run.
 struct Held {
@@ -78,6 +78,7 @@ fn hold_current(session: &Session, id: &ProfileId) -> Result<Held> {
     let root = dir.root(number);
     let base = roots::base_of(&root)?;
     let lock = guard::claim(&session.pool, &root)?;
+    state::settle(session, &dir, &root)?;
     // Under the profile's lock: `set` writes the same file.
     if let Err(error) = note_use(session, &dir) {
         report::note(format_args!("note: {error}")); // a full disk: this run may be the way out
@@ -123,7 +124,11 @@ fn in_copy(session: &Session, id: &ProfileId, command: &[OsString]) -> Result<i3
     let root = dir.root(number);
     btrfs::snapshot(source.root(number).path(), root.path())?;
     btrfs::snapshot(&source.state(), &dir.state())?;
+    if let Some(description) = files::read_if_there(&source.description())? {
+        files::write_unpublished(&dir.description(), &description)?;
+    }
     let lock = guard::claim(&session.pool, &root)?;
+    state::settle(session, &dir, &root)?;
     let held = Held { base: roots::base_of(&root)?, dir, number, root, lock };
     let status = supervise(session, &held, id.as_str(), None, command);
     let Held { dir, lock, .. } = held;

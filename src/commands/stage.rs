@@ -1,18 +1,20 @@
 //! Moving a profile to another state: the steps undo, redo and flipper-rescue share. Order of a
-//! staged change (house rule 2): entry open and durable, own point, new root, sync, POINTER, what it
-//! cancels dropped, entry closed. A cut before the pointer leaves the old state, after it the new one;
+//! staged change (house rule 2): entry open and durable, own point, new root, what goes back into state/
+//! aside, sync, POINTER, that put into its place, what it cancels dropped, entry closed. A cut before the pointer leaves the old state, after it the new one;
 //! recover does what is left to do and closes the entry accordingly.
 
+use crate::model::entry::Back;
 use crate::model::error::{Error, Result};
 use crate::model::layout::{ProfileDir, RootDir, RootFact};
 use crate::model::{Entry, EntryNumber, Kind, State};
 use crate::policy::undo::Plan;
 use crate::system::locks::{self, DpkgLocks};
 use crate::system::reserve::{For, with_room};
+use crate::system::state::back;
 use crate::system::{btrfs, driver, files, guard, mountinfo, roots};
 
 use super::session::{ProfileFacts, Session};
-use super::{accounts, bare, left, now};
+use super::{accounts, bare, left, now, report};
 
 /// What was done, for the report.
 pub struct Staged {
@@ -60,17 +62,16 @@ pub fn name_worker(session: &Session, facts: &ProfileFacts, error: Error) -> Err
     }
 }
 
-/// Carries a plan out. The caller holds the profile's lock and has the person's yes.
-pub fn act(session: &Session, facts: &ProfileFacts, plan: &Plan) -> Result<Staged> {
+/// Carries a plan out, and puts `back` into state/. The caller holds the profile's lock and has the
+/// person's yes.
+pub fn act(session: &Session, facts: &ProfileFacts, plan: &Plan, back: &[Back]) -> Result<Staged> {
     let _still = keep_packages_still(session, facts)?;
     need_nothing_new(session, facts)?;
     if !session.pool.format.may_write() {
         return bare::act(session, facts, plan);
     }
     match plan {
-        Plan::Stage { kind, target, leaves, cancels, waits, .. } => {
-            stage(session, facts, kind.clone(), *target, *leaves, *cancels, *waits)
-        }
+        Plan::Stage { .. } => stage(session, facts, plan, back),
         Plan::Cancel { entry, back_to } => cancel(session, facts, *entry, *back_to),
     }
 }
@@ -86,15 +87,11 @@ fn need_nothing_new(session: &Session, facts: &ProfileFacts) -> Result<()> {
     }
 }
 
-fn stage(
-    session: &Session,
-    facts: &ProfileFacts,
-    kind: Kind,
-    target: EntryNumber,
-    leaves: EntryNumber,
-    cancels: Option<EntryNumber>,
-    waits: bool,
-) -> Result<Staged> {
+fn stage(session: &Session, facts: &ProfileFacts, plan: &Plan, back: &[Back]) -> Result<Staged> {
+    let Plan::Stage { kind, target, leaves, cancels, waits, .. } = plan else {
+        return Err(Error::Usage("this plan stages nothing".into()));
+    };
+    let (kind, target, leaves, waits) = (kind.clone(), *target, *leaves, *waits);
     let (dir, layout) = (&facts.dir, &session.pool.layout);
     let point = dir.point(target);
     let base = roots::base_of(&point)?;
@@ -106,7 +103,8 @@ fn stage(
         entry.root = Some(leaves);
         entry.base = Some(base.clone());
         entry.target = Some(target);
-        entry.cancels = cancels;
+        entry.cancels = *cancels;
+        entry.state_back = back.to_vec();
         entry.point = true;
         entry.person = Some(driver::person("/".as_ref()));
     })?;
@@ -118,7 +116,13 @@ fn stage(
         btrfs::delete_if_there(dir.root(entry.number).path())?; // half made, when there was no room for it
         make_root(session, dir, entry.number, &point, leaves)
     })?;
+    // Small next to what an undo is for: where there is no room for it, the undo goes on.
+    if let Err(error) = with_room(layout, For::Recovery, || back::prepare(dir, entry.number, back)) {
+        report::note(format_args!("note: state/ stays as it is: {error}"));
+        back::drop_prepared(dir, entry.number)?;
+    }
     with_room(layout, For::Recovery, || roots::flip(dir, entry.number))?; // the visible moment
+    back::finish(dir, entry.number, back)?;
     left::drop_cancelled(session, &entry)?;
     close(session, &mut entry, State::Completed, None)?;
     if !waits {

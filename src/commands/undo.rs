@@ -8,6 +8,7 @@ use crate::system::pool;
 use super::cli::Undo;
 use super::report::difference::Length;
 use super::session::{ProfileFacts, Session};
+use super::state_back::{self, StateBack};
 use super::undo_plan::{self, Preview};
 use super::{bare, delete, pruned, report, restore, stage, undo_list};
 
@@ -37,16 +38,18 @@ pub fn run(args: &Undo) -> Result<Exit> {
     let plan = undo_plan::plan(&facts, ask)
         .map_err(|error| pruned::name(&session, &facts.id, stage::name_worker(&session, &facts, error)))?;
     let preview = undo_plan::preview(&session, &facts, plan)?;
+    let state = state_back::look(&session, &facts, &preview.plan, &preview.changes)?;
     bare::tell(&session);
-    show(&session, &facts, &preview);
+    show(&session, &facts, &preview, &state);
     if args.dry_run {
         return Ok(Exit::Done);
     }
     report::confirm("go on?", args.common.yes)?;
+    let back = state.confirmed(args.common.yes);
     if preview.takes_us_away() {
         stage::keep_programs(&session, &facts)?;
     }
-    let staged = stage::act(&session, &facts, &preview.plan)?;
+    let staged = stage::act(&session, &facts, &preview.plan, &back)?;
     finish(&facts, &preview, &staged);
     Ok(Exit::Done)
 }
@@ -72,9 +75,9 @@ fn deleted_profile(session: &Session, args: &Undo) -> Result<Option<ProfileId>> 
 }
 
 /// The preview, in the person's language.
-fn show(session: &Session, facts: &ProfileFacts, preview: &Preview) {
+fn show(session: &Session, facts: &ProfileFacts, preview: &Preview, state: &StateBack) {
     if session.common.json {
-        return report::json(&json(facts, preview));
+        return report::json(&json(facts, preview, state));
     }
     report::line(format_args!("{}: {}", facts.id, preview.sentence()));
     for entry in preview.entries(facts) {
@@ -83,6 +86,7 @@ fn show(session: &Session, facts: &ProfileFacts, preview: &Preview) {
     for path in preview.conffiles.iter().take(10) {
         report::line(format_args!("  restores {}", path.display()));
     }
+    state.show();
     if preview.takes_us_away() {
         report::line("  flipper-profiles itself goes with it: package runs are not protected there any more");
         report::line(format_args!(
@@ -135,7 +139,7 @@ fn runs_here(facts: &ProfileFacts) -> bool {
     booted.is_some_and(|b| b.profile == facts.id && b.mode == crate::model::booted::Mode::Run)
 }
 
-fn json(facts: &ProfileFacts, preview: &Preview) -> serde_json::Value {
+fn json(facts: &ProfileFacts, preview: &Preview, state: &StateBack) -> serde_json::Value {
     let plan = match &preview.plan {
         Plan::Stage { kind, target, leaves, takes_back, brings_back, cancels, waits } => serde_json::json!({
             "do": if *kind == Kind::Redo { "redo" } else { "undo" }, "target": target, "leaves": leaves,
@@ -149,5 +153,6 @@ fn json(facts: &ProfileFacts, preview: &Preview) -> serde_json::Value {
         "profile": facts.id, "plan": plan, "changes": preview.changes,
         "conffiles": preview.conffiles.iter().map(|p| p.to_string_lossy()).collect::<Vec<_>>(),
         "left_behind": preview.left_behind, "repairs": preview.repairs, "sentence": preview.sentence(),
+        "state": state.json(),
     })
 }

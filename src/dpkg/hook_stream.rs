@@ -20,8 +20,18 @@ pub struct HookStream {
     pub command_line: Option<String>,
     /// `apt --comment` (APT::History::Comment). For people, too.
     pub comment: Option<String>,
+    /// APT::Get::Purge, which `apt purge` sets too. Version 3 only.
+    pub purge: bool,
     /// In apt's order. A package that is unpacked has a configure line later.
     pub actions: Vec<HookAction>,
+}
+
+impl HookStream {
+    /// Are the removals purges? By the setting, or by the words somebody typed (aptitude's is not known).
+    pub fn purges(&self) -> bool {
+        let words = self.command_line.iter().flat_map(|line| line.split(' '));
+        self.purge || words.skip(1).any(|word| word == "purge" || word == "--purge")
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +124,10 @@ fn parse_settings(lines: &mut Lines, stream: &mut HookStream) -> Result<(), Pars
         let Some(at) = memchr::memchr(b'=', text) else {
             return Err(lines.wrong("a setting and its value", text));
         };
+        if text[..at].eq_ignore_ascii_case(b"APT::Get::Purge") {
+            stream.purge = matches!(&text[at + 1..], b"1" | b"true" | b"yes" | b"on");
+            continue;
+        }
         let slot = if text[..at].eq_ignore_ascii_case(b"CommandLine::AsString") {
             &mut stream.command_line
         } else if text[..at].eq_ignore_ascii_case(b"APT::History::Comment") {

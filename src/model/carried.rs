@@ -81,10 +81,6 @@ pub const OWN_ADDRESS: &[u8] = b"127.0.1.1";
 /// over the file and fails on a mount point.
 pub const LENT_RESOLV_CONF: &str = "/run/flipper/resolv.conf";
 
-/// What lies in state/ from the first day of a profile: not in the upper, so undo leaves it alone.
-/// Relative to the merged root. Part S adds the rest of design section 7.
-pub const STATE_PATHS: [&str; 4] = ["var/log", "var/tmp", "var/lib/apt/lists", "var/cache/apt"];
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::id::{BaseVersion, EntryNumber, ProfileId};
+use super::state_path::BytePath;
 pub use super::words::{Action, State, count_actions};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,6 +69,13 @@ pub struct Entry {
     /// How far an interrupted package run got; absent when nobody can say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut: Option<Cut>,
+    /// What a package run took out of state/, of which there is a snapshot beside the point. Absent: there
+    /// is none, or the run was cut before anybody could look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_gone: Option<Vec<Gone>>,
+    /// What an undo puts back into state/: whoever finishes it after a cut does that too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub state_back: Vec<Back>,
     /// Other facts of this kind of entry, and what a newer program wrote: kept and shown.
     #[serde(flatten)]
     pub more: Map<String, Value>,
@@ -210,6 +218,22 @@ pub struct Cut {
     pub at: String,
 }
 
+/// A path of state/ that vanished; a directory with all that was in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gone {
+    /// Relative to state/ and to the merged root, e.g. `var/log/nginx`
+    pub path: BytePath,
+    #[serde(default)]
+    pub directory: bool,
+}
+
+/// A path of state/ as it was before entry `from`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Back {
+    pub from: EntryNumber,
+    pub path: BytePath,
+}
+
 /// One package of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Planned {
@@ -271,6 +295,8 @@ impl Entry {
             changes: Vec::new(),
             outcome: None,
             cut: None,
+            state_gone: None,
+            state_back: Vec::new(),
             more: Map::new(),
         }
     }

@@ -59,6 +59,8 @@ pub enum Error {
     NothingToRedo { profile: ProfileId, newer: Option<EntryNumber> },
     NothingToCancel { profile: ProfileId },
     NotRestorable { path: PathBuf, why: String },
+    BadStatePath { path: PathBuf, why: String },
+    PurgesState { package: String, path: String },
     NotWritable { path: PathBuf, why: String },
     Damaged { what: PathBuf, why: String },
     Child { program: String, why: String },
@@ -107,6 +109,8 @@ impl Error {
             AptRunning { .. } => "wait until it has ended, then try again".into(),
             Unprotected { .. } => "for this one run without protection: FLIPPER_SKIP=1".into(),
             InsideRun { .. } => "leave the run first".into(),
+            BadStatePath { .. } => "what is in state/, and what may be: flipper-profiles(7), STATE".into(),
+            PurgesState { .. } => "for this one run all the same, without protection: FLIPPER_SKIP=1".into(),
             NotInLine { number, profile } => {
                 format!("make a profile of that state with: flipper-profile clone {profile}@{number} NEW")
             }
@@ -199,6 +203,10 @@ impl fmt::Display for Error {
             NothingToRedo { profile, .. } => write!(out, "nothing to redo in profile {profile}"),
             NothingToCancel { profile } => write!(out, "nothing waits for a boot in profile {profile}"),
             NotRestorable { path, why } => write!(out, "{} cannot be restored alone: {why}", path.display()),
+            BadStatePath { path, why } => write!(out, "{}: {why}", path.display()),
+            PurgesState { package, path } => {
+                write!(out, "purging {package} may delete what is in {path}; flipper-undo puts it back")
+            }
             NotWritable { path, why } => write!(out, "{} cannot be written to: {why}", path.display()),
             Damaged { what, why } => write!(out, "{} is damaged: {why}", what.display()),
             Child { program, why } => write!(out, "{program}: {why}"),

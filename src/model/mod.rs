@@ -15,6 +15,7 @@ pub mod layout;
 pub mod ledger;
 pub mod profile;
 pub mod reserved;
+pub mod state_path;
 pub mod words;
 
 pub use entry::{Entry, Kind, State};

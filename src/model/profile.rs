@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::id::{BaseVersion, EntryNumber, ProfileId};
 use super::identity::Identity;
+use super::state_path::StateList;
 
 /// `@profiles/lab/profile.json`
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub struct Profile {
     /// Which hostname and ssh host keys it has.
     #[serde(default, skip_serializing_if = "Identity::is_default")]
     pub identity: Identity,
+    /// Which paths lie in state/, where that differs from the defaults.
+    #[serde(default, skip_serializing_if = "StateList::is_empty")]
+    pub state: StateList,
     /// What a newer program wrote is kept.
     #[serde(flatten)]
     pub more: Map<String, Value>,

@@ -11,6 +11,7 @@ pub mod retention;
 pub mod settled;
 pub mod space;
 pub mod span;
+pub mod state;
 pub mod text_diff;
 pub mod told;
 pub mod undo;

@@ -1,18 +1,21 @@
 //! Assembles a root: the overlay, proved, with home and state/ mounted over it. The one function
-//! behind `run`, `mount` and the boot.
+//! behind `run`, `mount` and the boot. What is in state/ is mounted; what should be is brought there by
+//! `state/settle.rs`, which whoever holds the root calls first.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
-use crate::model::carried::STATE_PATHS;
 use crate::model::error::{At, Error, Result};
 use crate::model::layout::{OVERLAY_OPTIONS, ProfileDir, RootDir};
+use crate::model::state_path::StatePath;
 use crate::model::{BaseVersion, Layout};
 
 use super::pool::Pool;
+use super::state::{self, settle};
 use super::{files, roots};
 
 /// What is to be assembled.
@@ -50,23 +53,62 @@ impl Assembly<'_> {
         let home = files::mount_point(self.target, "home")?;
         let flags = MsFlags::MS_NOATIME | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
         subvolume(self.pool, Path::new("@data/home"), &home, flags)?;
-        let state = self.profile.state();
-        let inside = state.strip_prefix(self.pool.layout.top()).unwrap_or(&state);
-        // One mount of the whole, its paths bound from there, then it goes: what stays in the tree
-        // may hold programs and devices (a container store does).
-        let whole = PathBuf::from("/run/flipper/state");
-        fs::create_dir_all(&whole).at("make", &whole)?;
-        subvolume(self.pool, inside, &whole, MsFlags::MS_NOATIME)?;
-        for path in STATE_PATHS {
-            let from = whole.join(path);
-            // The owner may have led one elsewhere with a link: then it is the owner's, and rolls back.
-            if from.is_dir() && !leads_elsewhere(self.target, path) {
-                let to = files::mount_point(self.target, path)?;
-                mount(Some(&from), &to, NONE, MsFlags::MS_BIND, NONE).at("bind", &to)?;
-            }
-        }
-        umount2(&whole, MntFlags::MNT_DETACH).at("unmount", &whole)
+        let whole = mount_state(self.pool, self.profile)?;
+        let bound = state::found(&whole)?.iter().try_for_each(|path| self.bind(&whole, path));
+        umount2(&whole, MntFlags::MNT_DETACH).at("unmount", &whole)?;
+        bound
     }
+
+    /// One path of state/ over the root's, which gives it the directories it lacks.
+    fn bind(&self, whole: &Path, path: &StatePath) -> Result<()> {
+        let (from, inside) = (whole.join(path.inside()), path.inside());
+        // The owner may have led it elsewhere with a link: then it is the owner's, and rolls back.
+        if leads_elsewhere(self.target, inside) {
+            return Ok(());
+        }
+        let to = files::mount_point(self.target, inside)?;
+        let of_the_root = settle::of_the_root(path);
+        copy_dirs_below(&to, &from, Path::new(""), &of_the_root)?;
+        let kept =
+            of_the_root.iter().map(|below| Kept::take(&to, &from, below)).collect::<Result<Vec<_>>>()?;
+        mount(Some(&from), &to, NONE, MsFlags::MS_BIND, NONE).at("bind", &to)?;
+        kept.into_iter().flatten().try_for_each(|kept| kept.put(&to))
+    }
+}
+
+/// A directory of the root inside a path of state/: found before it is covered, and bound over again.
+struct Kept {
+    inside: PathBuf,
+    merged: File,
+}
+
+impl Kept {
+    fn take(merged: &Path, from: &Path, inside: &Path) -> Result<Option<Kept>> {
+        if leads_elsewhere(merged, inside) {
+            return Ok(None);
+        }
+        let dir = files::mount_point(merged, inside)?;
+        files::mount_point(from, inside)?;
+        let open =
+            OpenOptions::new().read(true).custom_flags(nix::libc::O_PATH).open(&dir).at("open", &dir)?;
+        Ok(Some(Kept { inside: inside.to_path_buf(), merged: open }))
+    }
+
+    fn put(self, over: &Path) -> Result<()> {
+        let (from, to) =
+            (PathBuf::from(format!("/proc/self/fd/{}", self.merged.as_raw_fd())), over.join(self.inside));
+        mount(Some(&from), &to, NONE, MsFlags::MS_BIND, NONE).at("bind", &to)
+    }
+}
+
+/// Mounts the whole of a state/ at a place of our own, for its paths to be bound from: what stays in the
+/// tree may hold programs and devices (a container store does), which the pool's own mount forbids.
+pub fn mount_state(pool: &Pool, profile: &ProfileDir) -> Result<PathBuf> {
+    let (state, whole) = (profile.state(), PathBuf::from("/run/flipper/state"));
+    fs::create_dir_all(&whole).at("make", &whole)?;
+    let inside = state.strip_prefix(pool.layout.top()).unwrap_or(&state);
+    subvolume(pool, inside, &whole, MsFlags::MS_NOATIME)?;
+    Ok(whole)
 }
 
 /// Mounts a point (or a root nobody uses) read-only on its base: the merged tree as it was.
@@ -79,8 +121,8 @@ pub fn mount_read_only(layout: &Layout, state: &RootDir, base: &BaseVersion, tar
 }
 
 /// Is there something other than directories at or above a path?
-fn leads_elsewhere(root: &Path, inside: &str) -> bool {
-    root.join(inside).symlink_metadata().is_ok() && !files::is_real_directory(root, Path::new(inside))
+fn leads_elsewhere(root: &Path, inside: &Path) -> bool {
+    root.join(inside).symlink_metadata().is_ok() && !files::is_real_directory(root, inside)
 }
 
 fn existing_base(layout: &Layout, version: &BaseVersion) -> Result<PathBuf> {
@@ -113,35 +155,23 @@ fn prove_by_name(target: &Path) -> Result<()> {
     files::copy_times(&before, target)
 }
 
-/// Gives state/ the directories the merged root has below the state paths: same owner, mode, xattrs.
-/// `tree` is a merged root or, for a fresh profile, its base.
-pub fn furnish_state(tree: &Path, state: &Path) -> Result<()> {
-    for inside in STATE_PATHS {
-        let mut path = PathBuf::new();
-        for part in Path::new(inside).components() {
-            path.push(part);
-            copy_dir_alone(&tree.join(&path), &state.join(&path))?;
+/// Gives a path of state/ the directories the merged root has below it: same owner, mode, xattrs.
+fn copy_dirs_below(from: &Path, to: &Path, inside: &Path, not: &[PathBuf]) -> Result<()> {
+    for name in files::names(&from.join(inside))? {
+        let inside = inside.join(name);
+        let (source, target) = (from.join(&inside), to.join(&inside));
+        if not.contains(&inside) || !source.symlink_metadata().is_ok_and(|m| m.is_dir()) {
+            continue;
         }
-        copy_dirs_below(&tree.join(inside), &state.join(inside))?;
+        match target.symlink_metadata() {
+            Ok(meta) if !meta.is_dir() => continue, // it became something else since
+            Ok(_) => {}
+            Err(_) => {
+                fs::create_dir(&target).at("make", &target)?;
+                files::copy_attributes(&source, &target)?;
+            }
+        }
+        copy_dirs_below(from, to, &inside, not)?;
     }
     Ok(())
-}
-
-fn copy_dirs_below(from: &Path, to: &Path) -> Result<()> {
-    for name in files::names(from)? {
-        let (from, to) = (from.join(&name), to.join(&name));
-        if from.symlink_metadata().is_ok_and(|m| m.is_dir()) {
-            copy_dir_alone(&from, &to)?;
-            copy_dirs_below(&from, &to)?;
-        }
-    }
-    Ok(())
-}
-
-fn copy_dir_alone(from: &Path, to: &Path) -> Result<()> {
-    if to.symlink_metadata().is_ok() {
-        return Ok(());
-    }
-    fs::create_dir(to).at("make", to)?;
-    if from.is_dir() { files::copy_attributes(from, to) } else { Ok(()) }
 }

@@ -155,15 +155,15 @@ pub fn is_real_directory(root: &Path, inside: &Path) -> bool {
 
 /// A directory to mount on in a tree that is not ours, made when it is missing. A link on the way is
 /// refused: it would be followed to a directory of this machine.
-pub fn mount_point(root: &Path, inside: &str) -> Result<PathBuf> {
-    let mut path = root.to_path_buf();
-    for part in Path::new(inside).components() {
+pub fn mount_point(root: &Path, inside: impl AsRef<Path>) -> Result<PathBuf> {
+    let (inside, mut path) = (inside.as_ref(), root.to_path_buf());
+    for part in inside.components() {
         path.push(part);
         if path.symlink_metadata().is_err() {
             fs::create_dir(&path).at("make", &path)?;
         }
     }
-    if is_real_directory(root, Path::new(inside)) {
+    if is_real_directory(root, inside) {
         return Ok(path);
     }
     Err(Error::Damaged {

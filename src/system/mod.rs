@@ -30,6 +30,7 @@ pub mod roots;
 pub mod sandbox;
 pub mod space;
 mod space_cache;
+pub mod state;
 pub mod template;
 pub mod tree_search;
 pub mod unprotected;

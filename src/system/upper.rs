@@ -76,7 +76,7 @@ fn same_bytes(a: &Path, b: &Path) -> bool {
     matches!((files::read_if_there(a), files::read_if_there(b)), (Ok(Some(a)), Ok(Some(b))) if a == b)
 }
 
-fn is_opaque(dir: &Path) -> bool {
+pub fn is_opaque(dir: &Path) -> bool {
     matches!(xattr::get(dir, "trusted.overlay.opaque"), Ok(Some(value)) if value == b"y")
 }
 
@@ -108,7 +108,7 @@ pub fn files_in(
 }
 
 /// The two directories that are merged at a path: of the upper, and of the base where it shows through.
-fn directories(root: &RootDir, base: &Path, inside: &Path) -> (Option<PathBuf>, Option<PathBuf>) {
+pub fn directories(root: &RootDir, base: &Path, inside: &Path) -> (Option<PathBuf>, Option<PathBuf>) {
     let (mut here, mut base_hidden) = (root.upper(), false);
     let below = || Some(base.join(plain(inside)));
     for part in inside.components() {

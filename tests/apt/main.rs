@@ -17,6 +17,7 @@ mod frontends;
 mod refusing;
 mod repo;
 mod rig;
+mod state;
 mod told;
 mod tree;
 mod undoing;

@@ -177,6 +177,32 @@ const FLAT: &[Package] = &[
         scripts: &[("postinst", "test ! -e /var/lib/slow-half || exit 0; rm -rf /etc/important; echo half > /var/lib/slow-half; touch \"${MARK:-/tmp/slow-began}\"; sleep 60")],
         ..NOTHING
     },
+    Package {
+        name: "keeper",
+        files: &[("usr/share/keeper/a", 0o644, "a")],
+        scripts: &[
+            ("postinst", "mkdir -p /srv/keeper/deep; test -e /srv/keeper/data || echo shipped > /srv/keeper/data"),
+            ("postrm", "test \"$1\" = purge || exit 0; rm -rf /srv/keeper/*; rm -rf /var/log/keeper /root/.keeper"),
+        ],
+        ..NOTHING
+    },
+    Package {
+        name: "keeper",
+        version: "2",
+        files: &[("usr/share/keeper/a", 0o644, "b"), ("srv/keeper/README", 0o644, "two")],
+        ..NOTHING
+    },
+    Package {
+        name: "sweeper",
+        scripts: &[("postinst", "mkdir -p /srv/sweeper; echo data > /srv/sweeper/data"), ("postrm", "test \"$1\" = purge || exit 0; rm -rf /srv/sweeper")],
+        ..NOTHING
+    },
+    Package {
+        name: "podman",
+        files: &[("usr/share/podman/a", 0o644, "stands for podman")],
+        scripts: &[("postinst", "mkdir -p /var/lib/containers/u /var/lib/containers/w /opt/m; mount -t overlay x -o lowerdir=/usr/share,upperdir=/var/lib/containers/u,workdir=/var/lib/containers/w /opt/m; echo in > /opt/m/made; umount /opt/m")],
+        ..NOTHING
+    },
     Package { name: "foreign", files: &[("opt/foreign/a", 0o644, "a")], ..NOTHING },
     daemon!("daemon-a"),
     daemon!("daemon-b"),

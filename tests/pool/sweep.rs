@@ -279,7 +279,7 @@ fn states(log: &serde_json::Value) -> States {
 }
 
 /// Recovering is cut as well, each time at another place; then it may finish.
-fn recover(rig: &Rig, at: usize) {
+pub fn recover(rig: &Rig, at: usize) {
     let call = ["unlink", "fsync", "ioctl", "rename"][at % 4];
     let inject = format!("inject=?{call}:signal=KILL:when={}", 1 + at / 4 % 4);
     let words = ["set", "lab", "--note", "anything"];
@@ -326,7 +326,7 @@ pub fn trace(rig: &Rig, program: &str, words: &[String]) -> Vec<Moment> {
     moments
 }
 
-fn chosen(moments: &[Moment]) -> Vec<Moment> {
+pub fn chosen(moments: &[Moment]) -> Vec<Moment> {
     let pointer = moments.iter().position(|m| m.moves_the_pointer);
     let step = if long::cases(1) > 1 { 1 } else { moments.len().div_ceil(SAMPLE) };
     let near = |at: usize| pointer.is_some_and(|pointer| at.abs_diff(pointer + 1) <= 3);

@@ -27,6 +27,7 @@ mod packages;
 mod post;
 mod pre;
 mod session;
+mod state;
 
 const SETTINGS: &str = "/etc/flipper/profiles.conf";
 
@@ -40,7 +41,9 @@ pub fn main() -> ExitCode {
     let ended = match (verb, words.get(1)) {
         ("pre", None) => guarded(pre::run, unprotected).map(|()| session::announce()),
         ("dpkg-pre" | "dpkg-post", None) if session::is_announced() => Ok(()),
-        ("dpkg-pre", None) => guarded(pre::run, unprotected).and_then(|()| refuse_dpkg_if_strict()),
+        ("dpkg-pre", None) => guarded(pre::run, unprotected)
+            .and_then(|()| refuse_dpkg_if_strict())
+            .and_then(|()| tell_of_state(&state::before_plain_dpkg())),
         ("packages", None) => plan().inspect(|()| session::announce()),
         ("post" | "dpkg-post", None) => guarded(post::run, not_closed),
         ("login", None) => {
@@ -90,8 +93,8 @@ fn plan() -> Result<()> {
         return Ok(());
     }
     match Hook::open(booted).and_then(|hook| packages::run(&hook, &stream)) {
-        Ok(true) => Ok(()),
-        Ok(false) => {
+        Ok(Some(endangered)) => tell_of_state(&endangered),
+        Ok(None) => {
             remember("flipper-hook pre did not finish", stream.command_line());
             Ok(())
         }
@@ -143,11 +146,27 @@ fn remember(why: &str, command: Option<String>) {
     }
 }
 
-fn refuse_if_strict(why: &str, allowed: bool) -> Result<()> {
+/// A purge that would empty a state path is said before dpkg starts; `strict` refuses it.
+fn tell_of_state(endangered: &[Error]) -> Result<()> {
+    let skipped = std::env::var_os("FLIPPER_SKIP").is_some_and(|value| value == "1");
+    let Some((first, more)) = endangered.split_first().filter(|_| !skipped) else { return Ok(()) };
+    more.iter().for_each(|error| report::note(format_args!("flipper-profiles: {error}")));
+    let Error::PurgesState { package, path } = first else { return Ok(()) };
+    if is_strict()? {
+        return Err(Error::PurgesState { package: package.clone(), path: path.clone() });
+    }
+    report::note(format_args!("flipper-profiles: {first}"));
+    Ok(())
+}
+
+fn is_strict() -> Result<bool> {
     let text = files::read_if_there(Path::new(SETTINGS))?.unwrap_or_default();
     let settings = KeyValues::parse(&String::from_utf8_lossy(&text));
-    let strict = settings.get("strict").is_some_and(|value| value == "yes");
-    if !strict || allowed || why == SKIPPED {
+    Ok(settings.get("strict").is_some_and(|value| value == "yes"))
+}
+
+fn refuse_if_strict(why: &str, allowed: bool) -> Result<()> {
+    if !is_strict()? || allowed || why == SKIPPED {
         return Ok(());
     }
     Err(Error::Unprotected { why: why.to_owned() })

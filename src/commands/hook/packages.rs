@@ -16,6 +16,7 @@ use crate::system::locks::Lock;
 use crate::system::{archives, background, programs};
 
 use super::session::Hook;
+use super::state::{self, Intent};
 use crate::commands::accounts;
 
 /// What apt said, read to its end.
@@ -59,9 +60,10 @@ impl Stream {
     }
 }
 
-/// False: this run has no point. The first hook was killed before its entry, or between entry and point.
-pub fn run(hook: &Hook, stream: &Stream) -> Result<bool> {
-    let Some(entry) = hook.open_entry()? else { return Ok(false) };
+/// What the run would empty in state/. None: this run has no point. The first hook was killed before its
+/// entry, or between entry and point.
+pub fn run(hook: &Hook, stream: &Stream) -> Result<Option<Vec<Error>>> {
+    let Some(entry) = hook.open_entry()? else { return Ok(None) };
     let parsed = stream
         .parsed
         .as_ref()
@@ -84,7 +86,9 @@ pub fn run(hook: &Hook, stream: &Stream) -> Result<bool> {
     if plan.planned.iter().any(|planned| planned.new.is_some()) {
         look_up_beside_dpkg(hook, entry.number, &plan.planned)?;
     }
-    Ok(hook.pool.layout.profile(&hook.booted.profile).point(entry.number).path().is_dir())
+    let has_point = hook.pool.layout.profile(&hook.booted.profile).point(entry.number).path().is_dir();
+    let intent = Intent { planned: &stream.planned, purges: parsed.purges() };
+    Ok(has_point.then(|| state::prepare(hook, entry.number, &intent)))
 }
 
 /// A later commit of the same transaction adds to the plan of the earlier ones.

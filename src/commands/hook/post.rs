@@ -15,6 +15,7 @@ use crate::system::{background, btrfs, deb, driver, files, upper};
 
 use super::packages::{apply, wait_for_look_up};
 use super::session::Hook;
+use super::state;
 use crate::commands::{accounts, now, recover, report};
 
 const STATUS: &str = "var/lib/dpkg/status";
@@ -39,6 +40,10 @@ pub fn run(hook: &Hook) -> Result<()> {
         tracing::warn!("{error}");
     }
     note_accounts(hook, &entry, &point);
+    entry.state_gone = state::gone(hook, &entry);
+    if entry.state == State::Failed && entry.state_gone.is_some() {
+        state::let_go_of_emptied(hook, &entry);
+    }
     let locked = hook.journal.lock()?;
     let archives = hook.journal.archives(Some(&hook.booted.profile), entry.number);
     apply(&mut entry, &archives);
@@ -62,7 +67,10 @@ fn forget(hook: &Hook, entry: &Entry, point: &RootDir) -> Result<()> {
     hook.journal.lock()?.forget(entry)?;
     // Somebody looks at it already (mount ID@N): it stays, and verify names it.
     match Lock::of_directory(point.path(), false)? {
-        Some(_lock) => btrfs::delete_if_there(point.path()),
+        Some(_lock) => {
+            btrfs::delete_if_there(point.path())?;
+            btrfs::delete_if_there(&hook.pool.layout.profile(&hook.booted.profile).point_state(entry.number))
+        }
         None => Ok(()),
     }
 }

@@ -1,11 +1,13 @@
 //! One profile: its description, its pointer, its roots and points, its state/.
 
-use crate::model::carried::STATE_PATHS;
+use std::path::Path;
+
 use crate::model::error::{Error, Result};
 use crate::model::layout::{ProfileDir, RootDir, RootFact};
+use crate::model::state_path::UNMARKED;
 use crate::model::{EntryNumber, ProfileId};
 use crate::system::locks::Lock;
-use crate::system::{btrfs, files, guard, roots};
+use crate::system::{btrfs, files, guard, roots, state};
 
 use super::{Findings, NEXT_CHANGE, pool};
 use crate::commands::session::Session;
@@ -33,26 +35,58 @@ pub fn check(session: &Session, id: &ProfileId, findings: &mut Findings) -> Resu
     for number in roots::numbers(&dir.snapshots())? {
         point(session, id, &dir, number, findings)?;
     }
-    for path in STATE_PATHS {
-        let missing = !dir.state().join(path).is_dir();
-        let what = format!("state/{path} is missing: it would roll back with the root");
+    state(session, id, &dir, findings)?;
+    pool::written_aside(dir.path(), &format!("@profiles/{id}"), findings)
+}
+
+/// What is not there yet moves in at the next start, and is no finding.
+fn state(session: &Session, id: &ProfileId, dir: &ProfileDir, findings: &mut Findings) -> Result<()> {
+    let (state, of) = (dir.state(), format!("profile {id}"));
+    if !btrfs::is_subvolume(&state) {
+        let remedy = "make one of it, and copy what is in it";
+        findings.add("state", &of, "state/ is no subvolume", remedy);
+        return Ok(());
+    }
+    let listed = state::list(dir).unwrap_or_default().paths(|_| false);
+    for path in &listed {
+        let there = state.join(path.inside());
+        let other = there.symlink_metadata().is_ok_and(|meta| !meta.is_dir());
+        let what = format!("state{} is no directory", path.shown());
+        let remedy = "move it out of the way: the next start moves in what the root has there";
+        findings.add_if(other, "state", &of, &what, remedy);
+    }
+    // From the first day of every pool; the other defaults may still have to move in.
+    for path in listed.iter().filter(|path| UNMARKED.iter().any(|old| path.inside() == Path::new(old))) {
+        let missing = state.join(path.inside()).symlink_metadata().is_err();
+        let what = format!("state{} is missing: it would roll back with the root", path.shown());
+        let remedy = "the next start makes it anew; what was in it is in the snapshots of state/, if any";
+        findings.add_if(missing, "state", &of, &what, remedy);
+    }
+    let at_work = Lock::is_held(&dir.lock())? || !session.journal.open_entries(Some(id))?.is_empty();
+    if !at_work && session.root_in_use(dir)?.is_none() && state::has_leftovers(&state)? {
+        findings.add("leftovers", &of, "something is aside in state/.flipper", NEXT_CHANGE);
+    }
+    for name in files::names(&dir.snapshots())? {
+        let number = name.to_str().and_then(|name| name.strip_suffix(".state")?.parse::<EntryNumber>().ok());
+        let Some(number) = number else { continue };
+        let of = format!("{id}: point {number}");
         findings.add_if(
-            missing,
-            "state",
+            !dir.point(number).path().exists(),
+            "leftovers",
             &of,
-            &what,
-            "make the directory, with the owner and mode it has in the base",
+            "only its copy of state/ is left",
+            NEXT_CHANGE,
+        );
+        let writable = !btrfs::is_read_only(&dir.point_state(number)).unwrap_or(false);
+        findings.add_if(
+            writable,
+            "sealed",
+            &of,
+            "its copy of state/ can be written to, or is no subvolume",
+            "nothing is put back from it",
         );
     }
-    let missing = !btrfs::is_subvolume(&dir.state());
-    findings.add_if(
-        missing,
-        "state",
-        &of,
-        "state/ is no subvolume",
-        "make one of it, and copy what is in it",
-    );
-    pool::written_aside(dir.path(), &format!("@profiles/{id}"), findings)
+    Ok(())
 }
 
 /// Where it points, when that is a root.
