@@ -6,6 +6,8 @@
 //! a seed of its own, which it prints. A failing input is cut down, printed and saved;
 //! `FLIPPER_FUZZ_INPUT=FILE cargo test --test fuzz TARGET` reads it again, FLIPPER_FUZZ_SEED=N repeats a run.
 
+#[path = "fuzz/accounts.rs"]
+mod accounts;
 #[path = "fuzz/debian.rs"]
 mod debian;
 #[path = "fuzz/engine.rs"]

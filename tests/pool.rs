@@ -4,6 +4,8 @@
 mod long;
 mod rig;
 
+#[path = "pool/accounts.rs"]
+mod accounts;
 #[path = "pool/bases.rs"]
 mod bases;
 #[path = "pool/bytes.rs"]
@@ -16,6 +18,8 @@ mod formats;
 mod full_disk;
 #[path = "pool/guards.rs"]
 mod guards;
+#[path = "pool/identity.rs"]
+mod identity;
 #[path = "pool/init.rs"]
 mod init;
 #[path = "pool/journal.rs"]

@@ -8,11 +8,11 @@ use crate::model::layout::ProfileDir;
 use crate::model::profile::Origin;
 use crate::model::state_path::StateList;
 use crate::model::{EntryNumber, Kind, ProfileId, State};
-use crate::system::{btrfs, files, profiles, roots, state};
+use crate::system::{btrfs, profiles, roots, state};
 
 use super::cli::Common;
 use super::session::Session;
-use super::{create, pruned, report, stage};
+use super::{accounts, create, identity, pruned, report, stage};
 
 pub fn run(common: &Common, from: &str, new: &str, name: Option<String>, note: String) -> Result<Exit> {
     let from: StateRef = from.parse()?;
@@ -41,13 +41,13 @@ pub fn run(common: &Common, from: &str, new: &str, name: Option<String>, note: S
     let base = session.pool.layout.base(&version);
     roots::give_back_lent(&aside.root(entry.number), &base)?;
     roots::drop_random_seed(&aside.root(entry.number))?;
-    if let Some(ids) = files::read_if_there(&source.ids())? {
-        files::write_unpublished(&aside.ids(), &ids)?;
-    }
+    accounts::hand_on(&session.pool.layout, &source, &aside)?;
+    accounts::keep(&aside, &aside.root(entry.number), &base)?;
     let origin =
         Origin { base: Some(version.clone()), profile: Some(from.profile.clone()), point: from.point };
     create::describe(&aside, &new, name, note, origin, state_list(&source)?)?;
     create::finish_root(&session, &aside, entry.number, &version)?;
+    let keys = identity::of_clone(&session, &source, &aside, entry.number)?;
     profiles::publish(&aside, &home)?;
     drop(lock);
     stage::close(&session, &mut entry, State::Completed, None)?;
@@ -57,6 +57,7 @@ pub fn run(common: &Common, from: &str, new: &str, name: Option<String>, note: S
         let point = from.point.map(|n| format!(" as it was before entry {n}")).unwrap_or_default();
         report::line(format_args!("made profile {new} from {}{point}", from.profile));
     }
+    identity::tell_keys(&new, keys);
     Ok(Exit::Done)
 }
 

@@ -11,7 +11,7 @@ use crate::system::{base, btrfs, driver, files, profiles, roots, state};
 
 use super::cli::Common;
 use super::session::Session;
-use super::{now, report, stage};
+use super::{identity, now, report, stage};
 
 pub fn run(
     common: &Common,
@@ -38,6 +38,7 @@ pub fn run(
     let origin = Origin { base: Some(version.clone()), profile: None, point: None };
     describe(&aside, &id, name, note, origin, StateList::default())?;
     finish_root(&session, &aside, entry.number, &version)?;
+    identity::of_new(&session, &aside, entry.number)?;
     profiles::publish(&aside, &home)?;
     drop(lock);
     stage::close(&session, &mut entry, State::Completed, None)?;
@@ -99,6 +100,7 @@ pub fn describe(
         last_used: None,
         pins: Vec::new(),
         state,
+        identity: Default::default(),
         more: Default::default(),
     };
     files::write_unpublished(&dir.description(), &to_json(&profile))

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::model::carried::CARRIED;
+use crate::model::carried::is_carried;
 use crate::model::entry::Change;
 use crate::model::error::{Error, Result};
 use crate::model::layout::{ProfileDir, RootDir};
@@ -13,7 +13,7 @@ use crate::system::{btrfs, changed, files, guard, roots};
 
 use super::session::Session;
 use super::stage::close;
-use super::{now, undo_plan};
+use super::{accounts, now, undo_plan};
 
 /// Drops the waiting root that `by` cancels: its entry first, so that a root nobody ran is not kept for
 /// what was never written into it. Done before `by` is closed, and done again after a cut.
@@ -104,7 +104,7 @@ fn written_while_it_waited(session: &Session, dir: &ProfileDir, maker: &Entry) -
     let found = changed::between(&of(&point), &of(&root))?;
     let handed_on = |path: &Path| {
         let lent = path == Path::new("etc/resolv.conf") && roots::has_lent(&point);
-        lent || CARRIED.iter().any(|carried| path == Path::new(carried))
+        lent || is_carried(path) || accounts::only_reserved(path, &point, &root, &base)
     };
     Ok(found.changes.iter().any(|change| !handed_on(&change.path)))
 }

@@ -11,6 +11,7 @@ use crate::model::error::{Error, Exit, Result};
 pub mod cli;
 pub mod report;
 
+mod accounts;
 mod bare;
 mod base_import;
 mod base_list;
@@ -24,6 +25,7 @@ mod delete;
 mod diff;
 mod found;
 mod hook;
+mod identity;
 mod init;
 mod left;
 mod list;

@@ -14,7 +14,7 @@ use crate::system::{btrfs, files, guard, profiles, roots, sandbox};
 
 use super::cli::Common;
 use super::session::Session;
-use super::{left, now, report, state, told, undo_plan};
+use super::{identity, left, now, report, state, told, undo_plan};
 
 /// A root that is ours for the run.
 struct Held {
@@ -82,6 +82,9 @@ fn hold_current(session: &Session, id: &ProfileId) -> Result<Held> {
     // Under the profile's lock: `set` writes the same file.
     if let Err(error) = note_use(session, &dir) {
         report::note(format_args!("note: {error}")); // a full disk: this run may be the way out
+    }
+    if let Err(error) = identity::settle(session, &dir, &root) {
+        report::note(format_args!("note: {error}"));
     }
     Ok(Held { dir, number, root, base, lock })
 }

@@ -1,4 +1,4 @@
-//! `flipper-profile set` and `rename`. Name and note belong to the profile and change at once; kernel
+//! `flipper-profile set` and `rename`. Name, note and identity belong to the profile and do not roll back; kernel
 //! arguments, DT overlays and mounts lie in the root, roll back with it, and so are an entry.
 
 use crate::model::error::{Error, Exit, Result};
@@ -13,23 +13,36 @@ use super::{now, report, stage};
 pub fn run(common: &Common, args: &Set) -> Result<Exit> {
     let id: ProfileId = args.id.parse()?;
     let facts = wanted_facts(args)?;
-    if facts.is_empty() && args.name.is_none() && args.note.is_none() {
-        return Err(Error::Usage("nothing to set: give --name, --note, --args, --dtbo or --mount".into()));
+    let of_profile =
+        [&args.name, &args.note, &args.hostname, &args.ssh_host_keys].into_iter().any(Option::is_some);
+    if facts.is_empty() && !of_profile {
+        return Err(Error::Usage(
+            "nothing to set: give --name, --note, --hostname, --ssh-host-keys, --args, --dtbo or --mount"
+                .into(),
+        ));
     }
     let session = Session::to_change(common)?;
     let _lock = session.lock_profile(&id)?;
     let dir = session.need_profile(&id)?;
-    if args.name.is_some() || args.note.is_some() {
+    if of_profile {
         let mut profile = session.describe(&dir)?;
         profile.name = args.name.clone().unwrap_or(profile.name);
         profile.note = args.note.clone().unwrap_or(profile.note);
         need_one_line("name", &profile.name)?;
+        if let Some(hostname) = &args.hostname {
+            profile.identity.set_hostname(hostname)?;
+        }
+        if let Some(whose) = &args.ssh_host_keys {
+            profile.identity.set_own_keys(whose == "profile");
+        }
         session.write_description(&dir, &profile)?;
     }
     if !facts.is_empty() {
         set_facts(&session, &id, &facts)?;
     }
+    let who = args.hostname.is_some() || args.ssh_host_keys.is_some();
     let sentence = match facts.is_empty() {
+        true if who => "set; it counts from the next start of the profile",
         true => "set",
         false => "set; it counts from the next start of the profile, and flipper-undo takes it back",
     };
@@ -42,6 +55,8 @@ pub fn rename(common: &Common, id: &str, name: &str) -> Result<Exit> {
         id: id.to_owned(),
         name: Some(name.to_owned()),
         note: None,
+        hostname: None,
+        ssh_host_keys: None,
         args: None,
         dtbo: None,
         mount: Vec::new(),

@@ -6,7 +6,7 @@ use crate::system::roots;
 
 use super::cli::Common;
 use super::session::Session;
-use super::{report, undo_plan};
+use super::{identity, report, undo_plan};
 
 pub fn run(common: &Common, id: &str) -> Result<Exit> {
     let session = Session::to_read(common)?;
@@ -18,12 +18,14 @@ pub fn run(common: &Common, id: &str) -> Result<Exit> {
         .into_iter()
         .map(|fact| Ok((fact, roots::fact(&root, fact)?)))
         .collect::<Result<_>>()?;
+    let (identity_rows, identity) = identity::shown(&session, &profile.identity, &root)?;
     if common.json {
         let mut value = serde_json::to_value(&profile).unwrap_or_default();
         let more = serde_json::json!({
             "id": facts.id, "base": base, "root": facts.current, "in_use": facts.in_use,
             "waiting": undo_plan::waiting(&facts), "points": facts.points,
             "args": settings[0].1, "dtbo": settings[1].1, "mounts": settings[2].1,
+            "identity": identity,
         });
         if let (Some(value), Some(more)) = (value.as_object_mut(), more.as_object()) {
             value.extend(more.clone());
@@ -46,6 +48,7 @@ pub fn run(common: &Common, id: &str) -> Result<Exit> {
         note => format!("{} ({note})", pin.point),
     });
     rows.push(("pinned", pins.collect::<Vec<_>>().join(", ")));
+    rows.extend(identity_rows);
     rows.extend(settings.into_iter().map(|(fact, text)| (fact.file_name(), text)));
     let rows: Vec<Vec<String>> =
         rows.into_iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| vec![k.to_owned(), v]).collect();

@@ -14,7 +14,7 @@ use crate::system::state::back;
 use crate::system::{btrfs, driver, files, guard, mountinfo, roots};
 
 use super::session::{ProfileFacts, Session};
-use super::{bare, left, now, report};
+use super::{accounts, bare, left, now, report};
 
 /// What was done, for the report.
 pub struct Staged {
@@ -141,9 +141,13 @@ pub fn make_root(
 ) -> Result<()> {
     let base = session.pool.layout.base(&roots::base_of(point)?);
     let root = dir.root(number);
+    if session.pool.format.may_write() {
+        accounts::note(&session.pool.layout, dir, &dir.root(leaves))?;
+    }
     btrfs::snapshot(point.path(), root.path())?;
     roots::write_fact(&root, RootFact::Entry, &number.to_string())?;
     roots::carry(&dir.root(leaves), &root, &base)?;
+    accounts::keep(dir, &root, &base)?;
     roots::give_back_lent(&root, &base)?;
     files::sync_file_system(session.pool.layout.top())
 }

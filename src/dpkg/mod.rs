@@ -1,6 +1,7 @@
 //! DEBIAN FORMATS. Bytes in, data out: no files are opened here and nothing of ours is imported, so
 //! everything can be tested against dpkg and apt themselves (tests/property.rs).
 
+pub mod accounts;
 pub mod command_line;
 pub mod conffiles;
 pub mod deb822;

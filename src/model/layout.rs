@@ -105,6 +105,11 @@ impl Layout {
         self.data().join("home")
     }
 
+    /// `@data/identity`: the hostname and the ssh host keys of this device; only root may look into it
+    pub fn identity(&self) -> PathBuf {
+        self.data().join("identity")
+    }
+
     /// `@journal`
     pub fn journal(&self) -> PathBuf {
         self.top.join("@journal")
@@ -187,7 +192,12 @@ impl ProfileDir {
         self.dir.join("lock")
     }
 
-    /// `@profiles/lab/ids`: account numbers ever given in this profile
+    /// `@profiles/lab/applied`: what of the device's identity its root was given last, `key=value`
+    pub fn applied(&self) -> PathBuf {
+        self.dir.join("applied")
+    }
+
+    /// `@profiles/lab/ids`: account numbers ever given in this profile (`model/ledger.rs`)
     pub fn ids(&self) -> PathBuf {
         self.dir.join("ids")
     }

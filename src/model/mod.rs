@@ -9,9 +9,12 @@ pub mod entry;
 pub mod error;
 pub mod holdings;
 pub mod id;
+pub mod identity;
 pub mod kept;
 pub mod layout;
+pub mod ledger;
 pub mod profile;
+pub mod reserved;
 pub mod state_path;
 pub mod words;
 

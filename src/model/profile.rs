@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::id::{BaseVersion, EntryNumber, ProfileId};
+use super::identity::Identity;
 use super::state_path::StateList;
 
 /// `@profiles/lab/profile.json`
@@ -26,6 +27,9 @@ pub struct Profile {
     /// Which paths lie in state/, where that differs from the defaults.
     #[serde(default, skip_serializing_if = "StateList::is_empty")]
     pub state: StateList,
+    /// Which hostname and ssh host keys it has.
+    #[serde(default, skip_serializing_if = "Identity::is_default")]
+    pub identity: Identity,
     /// What a newer program wrote is kept.
     #[serde(flatten)]
     pub more: Map<String, Value>,

@@ -1,7 +1,9 @@
 //! DECISIONS. Facts in, a verdict or a plan out: nothing here reads, writes or asks.
 
+pub mod accounts;
 pub mod descent;
 pub mod difference;
+pub mod identity;
 pub mod outcome;
 pub mod recover;
 pub mod repair;

@@ -1,5 +1,6 @@
 //! EFFECTS. One file per resource; each takes where it works and says what went wrong with its path.
 
+pub mod account_files;
 pub mod archives;
 pub mod assemble;
 pub mod background;
@@ -13,6 +14,7 @@ pub mod driver;
 pub mod files;
 pub mod guard;
 pub mod health;
+pub mod identity;
 #[cfg(feature = "index")]
 pub mod index;
 pub mod journal;

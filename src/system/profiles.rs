@@ -76,7 +76,7 @@ pub fn remove_point(dir: &ProfileDir, number: EntryNumber) -> Result<()> {
 /// `.current.new`, `.profile.json.new`: written aside by a change that was cut before the rename. The
 /// caller holds the profile's lock, so nobody is about to rename one.
 pub fn remove_written_aside(dir: &ProfileDir) -> Result<()> {
-    for path in [dir.current(), dir.description()] {
+    for path in [dir.current(), dir.description(), dir.applied()] {
         files::remove_if_there(&files::beside(&path, ".new"))?;
     }
     Ok(())

@@ -12,7 +12,7 @@ use crate::model::error::{At, Error, Result};
 use crate::model::layout::{ProfileDir, RootDir, RootFact};
 use crate::model::{BaseVersion, EntryNumber};
 
-use super::files;
+use super::{files, identity, upper};
 
 /// The root the next boot mounts: what `current` names.
 pub fn current(profile: &ProfileDir) -> Result<EntryNumber> {
@@ -111,7 +111,25 @@ pub fn carry(from: &RootDir, to: &RootDir, base_of_to: &Path) -> Result<()> {
             files::copy_attributes(&source, &target)?;
         }
     }
-    Ok(())
+    identity::carry(from, to, base_of_to)
+}
+
+/// New content for a file of a root that nobody uses, wherever it lay: its owner, mode and attributes stay.
+/// A file that is not there, or is reached through a link, stays as it is.
+pub fn rewrite_in_upper(root: &RootDir, base: &Path, inside: &str, bytes: &[u8]) -> Result<()> {
+    let Some(old) = upper::find(root, base, Path::new(inside)) else { return Ok(()) };
+    let linked = has_link(&root.upper(), Path::new(inside));
+    if linked || !old.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
+        return Ok(());
+    }
+    make_parents(&root.upper(), &[base], Path::new(inside))?;
+    let path = root.upper().join(inside);
+    let (dir, aside) = (path.parent().unwrap_or(&path), files::beside(&path, ".flipper-new"));
+    files::keeping_times(dir, || {
+        fs::write(&aside, bytes).at("write", &aside)?;
+        files::copy_attributes(&old, &aside)?;
+        fs::rename(&aside, &path).at("rename to", &path) // the visible moment of this file
+    })
 }
 
 /// Is a lent resolv.conf in the upper?
@@ -121,7 +139,7 @@ pub fn has_lent(root: &RootDir) -> bool {
         && !has_link(&root.upper(), Path::new("etc"))
 }
 
-fn has_link(tree: &Path, inside: &Path) -> bool {
+pub(super) fn has_link(tree: &Path, inside: &Path) -> bool {
     let mut ancestors = inside.ancestors().filter(|path| !path.as_os_str().is_empty());
     ancestors.any(|path| {
         let path = tree.join(path);
@@ -130,7 +148,7 @@ fn has_link(tree: &Path, inside: &Path) -> bool {
 }
 
 /// The snapshot shares the file: same content and attributes, as far as the inode tells.
-fn same_file(source: &Path, meta: &fs::Metadata, target: &Path) -> bool {
+pub(super) fn same_file(source: &Path, meta: &fs::Metadata, target: &Path) -> bool {
     let stamp = |m: &fs::Metadata| (m.mode(), m.uid(), m.gid(), m.rdev(), m.len(), m.mtime(), m.mtime_nsec());
     let Ok(there) = target.symlink_metadata() else { return false };
     stamp(meta) == stamp(&there) && (!meta.is_file() || fs::read(source).ok() == fs::read(target).ok())
@@ -163,7 +181,7 @@ pub fn drop_random_seed(root: &RootDir) -> Result<()> {
 
 /// Makes the directories above `inside` in an upper, each with the attributes of the first pattern
 /// that has it. A directory that is there stays as it is.
-pub fn make_parents(upper: &Path, patterns: &[&Path], inside: &Path) -> Result<()> {
+pub(super) fn make_parents(upper: &Path, patterns: &[&Path], inside: &Path) -> Result<()> {
     let mut path = PathBuf::new();
     let parts: Vec<_> = inside.parent().into_iter().flat_map(Path::components).collect();
     for part in parts {
@@ -184,7 +202,7 @@ pub fn make_parents(upper: &Path, patterns: &[&Path], inside: &Path) -> Result<(
     Ok(())
 }
 
-fn make_whiteout(path: &Path) -> Result<()> {
+pub(super) fn make_whiteout(path: &Path) -> Result<()> {
     use nix::sys::stat::{Mode, SFlag, mknod};
     mknod(path, SFlag::S_IFCHR, Mode::empty(), 0).at("make", path)
 }

@@ -73,6 +73,33 @@ pub fn supervise(root: &Path, hostname: &str, command: &[OsString]) -> Result<i3
     }
 }
 
+/// Runs one command, silently, in a root that is assembled for it alone and taken apart after it. In a
+/// child: who makes a run can make no other process afterwards.
+pub fn once(assembly: &Assembly, hostname: &str, command: &[OsString]) -> Result<i32> {
+    let what = assembly.root.path();
+    match unsafe { fork() }.at("fork for", what)? {
+        ForkResult::Child => {
+            let status = alone(assembly, hostname, command).unwrap_or_else(|error| tell(&error));
+            unsafe { libc::_exit(status) }
+        }
+        ForkResult::Parent { child } => match waitpid(child, None).at("wait for", what)? {
+            WaitStatus::Exited(_, status) => Ok(status),
+            _ => Ok(128),
+        },
+    }
+}
+
+fn alone(assembly: &Assembly, hostname: &str, command: &[OsString]) -> Result<i32> {
+    unshare(CloneFlags::CLONE_NEWNS).at("make a namespace for", assembly.root.path())?;
+    let null = fs::OpenOptions::new().write(true).open("/dev/null").at("open", "/dev/null")?;
+    unsafe { libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&null), 1) };
+    let root = prepare(|target| assembly.at(target), &assembly.pool.device, None)?;
+    let status = supervise(&root, hostname, command);
+    take_name_servers_back(&root)?;
+    dismantle(&root)?;
+    status
+}
+
 static FIRST_PROCESS: AtomicI32 = AtomicI32::new(0);
 
 extern "C" fn end_the_run(_: libc::c_int) {

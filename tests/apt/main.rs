@@ -5,6 +5,7 @@
 //! Needs root. The first run fetches a Debian root and what our package depends on; after that no
 //! network is used.
 
+mod accounts;
 mod before_boot;
 mod bookworm;
 mod changes;

@@ -28,6 +28,52 @@ struct Package {
 const NOTHING: Package =
     Package { name: "", version: "1", control: "", files: &[], links: &[], scripts: &[] };
 
+/// The postinst of a daemon with an account and a log of its own: as Debian's do, it takes an account that is
+/// there as it finds it.
+macro_rules! daemon {
+    ($name:literal) => {
+        Package {
+            name: $name,
+            scripts: &[
+                (
+                    "postinst",
+                    concat!(
+                        "getent passwd ",
+                        $name,
+                        " > /dev/null || useradd --system --user-group --home-dir /var/lib/",
+                        $name,
+                        " --create-home --shell /bin/bash ",
+                        $name,
+                        "\nid -u ",
+                        $name,
+                        " > /dev/null\n",
+                        "log=/var/log/",
+                        $name,
+                        ".log; test -e $log || { umask 077; echo secret of ",
+                        $name,
+                        " > $log; chown ",
+                        $name,
+                        ": $log; }"
+                    ),
+                ),
+                (
+                    "postrm",
+                    concat!(
+                        "test \"$1\" = purge || exit 0; userdel ",
+                        $name,
+                        "; rm -rf /var/lib/",
+                        $name,
+                        " /var/log/",
+                        $name,
+                        ".log"
+                    ),
+                ),
+            ],
+            ..NOTHING
+        }
+    };
+}
+
 const FLAT: &[Package] = &[
     Package { name: "plain", control: "Depends: plain-lib\n", files: &[("usr/share/plain/a", 0o644, "one")], ..NOTHING },
     Package {
@@ -158,6 +204,20 @@ const FLAT: &[Package] = &[
         ..NOTHING
     },
     Package { name: "foreign", files: &[("opt/foreign/a", 0o644, "a")], ..NOTHING },
+    daemon!("daemon-a"),
+    daemon!("daemon-b"),
+    Package {
+        name: "with-adduser",
+        control: "Depends: adduser\n",
+        scripts: &[("postinst", "adduser --system --quiet --group --home /var/lib/with-adduser with-adduser; chown with-adduser: /var/lib/with-adduser")],
+        ..NOTHING
+    },
+    Package {
+        name: "with-sysusers",
+        files: &[("usr/lib/sysusers.d/with-sysusers.conf", 0o644, "u with-sysusers - \"A daemon\" /var/lib/with-sysusers\n")],
+        scripts: &[("postinst", "systemd-sysusers with-sysusers.conf; install -d -o with-sysusers /var/lib/with-sysusers")],
+        ..NOTHING
+    },
 ];
 
 const SECURITY: &[Package] = &[Package {

@@ -10,6 +10,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use flipper_profiles::model::carried::{compared, is_carried};
 use sha2::{Digest, Sha256};
 
 use crate::rig::hex;
@@ -17,9 +18,6 @@ use crate::rig::hex;
 /// Path bytes (made printable) and what is there.
 #[derive(Debug, PartialEq, Eq, Clone)]
 pub struct Tree(BTreeMap<String, String>);
-
-/// The identity of the profile stays with it, and a random seed is never used twice.
-const CARRIED: [&str; 2] = ["etc/machine-id", "var/lib/systemd/random-seed"];
 
 /// The inode floor of the test pools: what lies below is of the read-only base.
 const FLOOR: u64 = 65536;
@@ -84,7 +82,7 @@ pub fn read(root: &Path) -> Tree {
         let path = root.join(&inside);
         let meta = path.symlink_metadata().expect("look");
         let name = inside.as_os_str().as_bytes().escape_ascii().to_string();
-        if CARRIED.contains(&name.as_str()) {
+        if is_carried(&inside) {
             continue;
         }
         if meta.is_dir() {
@@ -94,7 +92,7 @@ pub fn read(root: &Path) -> Tree {
             names.reverse(); // the stack turns it again: hard links are named by their first path
             todo.extend(names.into_iter().map(|n| inside.join(n)));
         }
-        let mut text = what(&path, &meta);
+        let mut text = what(root, &inside, &path, &meta);
         if !meta.is_dir() && meta.nlink() > 1 {
             let first = links.entry((meta.dev(), meta.ino())).or_insert_with(|| name.clone());
             text.push_str(&format!(" linked to {first}"));
@@ -104,13 +102,13 @@ pub fn read(root: &Path) -> Tree {
     tree
 }
 
-fn what(path: &Path, meta: &Metadata) -> String {
+fn what(root: &Path, inside: &Path, path: &Path, meta: &Metadata) -> String {
     let kind = meta.file_type();
     let content = match () {
         _ if kind.is_symlink() => {
             fs::read_link(path).expect("read").as_os_str().as_bytes().escape_ascii().to_string()
         }
-        _ if kind.is_file() => content(path, meta),
+        _ if kind.is_file() => content(root, inside, path, meta),
         _ if kind.is_block_device() || kind.is_char_device() => format!("{:x}", meta.rdev()),
         _ => String::new(),
     };
@@ -126,7 +124,7 @@ fn what(path: &Path, meta: &Metadata) -> String {
 
 /// A file of a base is read once: a base is a read-only subvolume, and change time and size are looked
 /// at too.
-fn content(path: &Path, meta: &Metadata) -> String {
+fn content(root: &Path, inside: &Path, path: &Path, meta: &Metadata) -> String {
     type Key = (u64, u64, i64, i64);
     static OF_BASES: Mutex<Option<HashMap<Key, String>>> = Mutex::new(None);
     let key = (meta.ino(), meta.len(), meta.ctime(), meta.ctime_nsec());
@@ -136,7 +134,13 @@ fn content(path: &Path, meta: &Metadata) -> String {
             return known.clone();
         }
     }
-    let sum = hex(&Sha256::digest(fs::read(path).expect("read")));
+    let bytes = fs::read(path).expect("read");
+    // Without the accounts that are only reserved.
+    let bytes = match inside.starts_with("etc") {
+        true => compared(inside, bytes, &fs::read(root.join("etc/gshadow")).unwrap_or_default()),
+        false => Some(bytes),
+    };
+    let sum = hex(&Sha256::digest(bytes.expect("it is compared")));
     if of_base {
         OF_BASES.lock().unwrap().get_or_insert_default().insert(key, sum.clone());
     }

@@ -235,8 +235,7 @@ impl Place {
 /// What a root or a point has over its base. A run of the profile has its lent link in it, what is made
 /// from a point of that run has not.
 fn upper(of: &std::path::Path) -> Tree {
-    let carried = flipper_profiles::model::carried::CARRIED;
-    tree::read(&of.join("root")).without(&carried).without(&["etc/resolv.conf"])
+    tree::promised(&of.join("root")).without(&["etc/resolv.conf"])
 }
 
 /// The state before or the state after, with everything that belongs to it. True: after.
@@ -297,7 +296,7 @@ fn undo_each(rig: &Rig, each: &[&[&str]]) {
 /// One call of the command: its name, and which one of that name.
 #[derive(Clone, Debug)]
 pub struct Moment {
-    call: String,
+    pub call: String,
     nth: usize,
     moves_the_pointer: bool,
 }

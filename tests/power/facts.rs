@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use flipper_profiles::model::carried::CARRIED;
+use flipper_profiles::model::carried::{compared, is_carried};
 use serde_json::Value;
 
 /// One line for each path: kind, mode, ids, extended attributes, content.
@@ -68,7 +68,7 @@ impl Tree {
     pub fn is_back(&self, before: &Tree) -> bool {
         let strip = |tree: &Tree| {
             let mut tree = tree.clone();
-            tree.lines.retain(|path, _| !CARRIED.iter().any(|carried| path == Path::new(carried)));
+            tree.lines.retain(|path, _| !is_carried(path));
             tree
         };
         strip(self) == strip(before)
@@ -182,7 +182,7 @@ pub fn lines(dir: &Path) -> io::Result<Lines> {
 fn walk(top: &Path, inside: &Path, lines: &mut Lines) -> io::Result<()> {
     let path = top.join(inside);
     let meta = fs::symlink_metadata(&path)?;
-    lines.insert(inside.to_owned(), line(&path, &meta)?);
+    lines.insert(inside.to_owned(), line(top, inside, &meta)?);
     if meta.is_dir() {
         for item in fs::read_dir(&path)? {
             walk(top, &inside.join(item?.file_name()), lines)?;
@@ -191,10 +191,15 @@ fn walk(top: &Path, inside: &Path, lines: &mut Lines) -> io::Result<()> {
     Ok(())
 }
 
-fn line(path: &Path, meta: &fs::Metadata) -> io::Result<String> {
+fn line(top: &Path, inside: &Path, meta: &fs::Metadata) -> io::Result<String> {
+    let path = &top.join(inside);
     let kind = meta.file_type();
     let content = match () {
         _ if kind.is_symlink() => format!("{:?}", fs::read_link(path)?),
+        _ if kind.is_file() && inside.starts_with("etc") => {
+            let gshadow = fs::read(top.join("etc/gshadow")).unwrap_or_default();
+            hash(&compared(inside, fs::read(path)?, &gshadow).unwrap_or_default())
+        }
         _ if kind.is_file() => hash(&fs::read(path)?),
         _ if kind.is_char_device() || kind.is_block_device() => meta.rdev().to_string(),
         _ => String::new(),

@@ -262,7 +262,7 @@ impl Rig {
 
     /// The merged tree, without what an undo never takes back.
     pub fn tree(&self, state: &str) -> tree::Tree {
-        self.mounted(state, |dir| tree::read(dir).without(&flipper_profiles::model::carried::CARRIED))
+        self.mounted(state, tree::promised)
     }
 
     /// Like [`Rig::tree`], for a pool nobody may write to.
@@ -270,7 +270,7 @@ impl Rig {
         let at = self.path("read-only");
         fs::create_dir_all(&at).unwrap();
         self.profile(&["mount", state, at.to_str().unwrap(), "--read-only"]).ok();
-        let tree = tree::read(&at).without(&flipper_profiles::model::carried::CARRIED);
+        let tree = tree::promised(&at);
         within(Duration::from_secs(10), "nobody has a file of the mount open", || {
             umount2(&at, MntFlags::empty()).is_ok()
         });

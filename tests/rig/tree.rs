@@ -9,15 +9,32 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use flipper_profiles::model::carried::compared;
+
 /// One line for each path, below its path.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Tree(BTreeMap<PathBuf, String>);
 
 pub fn read(dir: &Path) -> Tree {
+    read_as(dir, &|_, bytes| Some(bytes))
+}
+
+/// What an undo promises to bring back: without what it hands on (`model/carried.rs`).
+pub fn promised(dir: &Path) -> Tree {
+    let gshadow = fs::read(dir.join("etc/gshadow")).unwrap_or_default();
+    read_as(dir, &|inside, bytes| compared(inside, bytes, &gshadow))
+}
+
+/// What of a file's content is compared; None: the path is left out.
+type View<'a> = &'a dyn Fn(&Path, Vec<u8>) -> Option<Vec<u8>>;
+
+fn read_as(dir: &Path, view: View) -> Tree {
     let mut lines = BTreeMap::new();
     let mut first_name = HashMap::new();
     walk(dir, Path::new(""), &mut |inside, path, meta| {
-        lines.insert(inside.to_path_buf(), line(inside, path, meta, &mut first_name));
+        if view(inside, Vec::new()).is_some() {
+            lines.insert(inside.to_path_buf(), line(inside, path, meta, &mut first_name, view));
+        }
     });
     Tree(lines)
 }
@@ -115,12 +132,13 @@ fn line(
     path: &Path,
     meta: &fs::Metadata,
     first_name: &mut HashMap<(u64, u64), PathBuf>,
+    view: View,
 ) -> String {
     let kind = meta.file_type();
     let (letter, content) = match () {
         _ if kind.is_dir() => ('d', String::new()),
         _ if kind.is_symlink() => ('l', format!("{:?}", fs::read_link(path).unwrap())),
-        _ if kind.is_file() => ('f', hash(&fs::read(path).unwrap())),
+        _ if kind.is_file() => ('f', hash(&view(inside, fs::read(path).unwrap()).unwrap())),
         _ if kind.is_char_device() => ('c', meta.rdev().to_string()),
         _ if kind.is_block_device() => ('b', meta.rdev().to_string()),
         _ if kind.is_fifo() => ('p', String::new()),

@@ -17,6 +17,7 @@ use crate::system::{archives, background, programs};
 
 use super::session::Hook;
 use super::state::{self, Intent};
+use crate::commands::accounts;
 
 /// What apt said, read to its end.
 pub struct Stream {
@@ -73,6 +74,11 @@ pub fn run(hook: &Hook, stream: &Stream) -> Result<Option<Vec<Error>>> {
         planned: together(&entry, &stream.planned),
     };
     hook.journal.note_plan(&entry, &plan)?;
+    // Without it adduser finds the account all the same, only without its home.
+    let profile = hook.pool.layout.profile(&hook.booted.profile);
+    if let Err(error) = accounts::revive_planned(&profile, &plan.planned) {
+        tracing::warn!("reserved accounts stay reserved: {error}");
+    }
     if stream.removes_us() {
         let base = hook.pool.layout.base(&hook.booted.base);
         programs::keep(&hook.pool.layout, &hook.root(), &base)?;

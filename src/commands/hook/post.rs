@@ -16,7 +16,7 @@ use crate::system::{background, btrfs, deb, driver, files, upper};
 use super::packages::{apply, wait_for_look_up};
 use super::session::Hook;
 use super::state;
-use crate::commands::{now, recover, report};
+use crate::commands::{accounts, now, recover, report};
 
 const STATUS: &str = "var/lib/dpkg/status";
 
@@ -43,6 +43,7 @@ pub fn run(hook: &Hook) -> Result<()> {
     if entry.state == State::Failed && entry.state_gone.is_some() {
         state::let_go_of_emptied(hook, &entry);
     }
+    note_accounts(hook, &entry, &point);
     let locked = hook.journal.lock()?;
     let archives = hook.journal.archives(Some(&hook.booted.profile), entry.number);
     apply(&mut entry, &archives);
@@ -100,6 +101,18 @@ fn look(hook: &Hook, entry: &mut Entry, point: &RootDir) -> Result<()> {
     entry.state = state;
     entry.outcome = sentence.or(entry.outcome.take());
     Ok(())
+}
+
+/// A number that is not noted now is noted when the root is left, if its account is still there then.
+fn note_accounts(hook: &Hook, entry: &Entry, point: &RootDir) {
+    let profile = hook.pool.layout.profile(&hook.booted.profile);
+    let base = hook.pool.layout.base(&hook.booted.base);
+    if !entry.point {
+        return;
+    }
+    if let Err(error) = accounts::note_run(&profile, (&hook.root(), &base), point, &entry.changes) {
+        tracing::warn!("the accounts of this run are not noted: {error}");
+    }
 }
 
 /// Longer lists of .debs are not looked into one by one: whoever waits for dpkg would wait for us.

@@ -30,10 +30,23 @@ pub fn check(session: &Session, findings: &mut Findings) -> Result<()> {
         "it is no subvolume: runs cannot mount /home",
         make,
     );
+    identity(layout, findings);
     programs(layout, findings)?;
     leftovers(session, findings)?;
     locks(session, findings)?;
     booted(session, findings)
+}
+
+/// The private halves of the host keys lie there.
+fn identity(layout: &Layout, findings: &mut Findings) {
+    let open = |path: &Path| fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0);
+    findings.add_if(
+        open(&layout.identity()),
+        "identity",
+        "@data/identity",
+        "others than root may look into it, and the ssh host keys of this device lie there",
+        "chmod 700 @data/identity in the pool's top level",
+    );
 }
 
 fn format(format: &Format, findings: &mut Findings) {

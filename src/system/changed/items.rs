@@ -65,9 +65,19 @@ pub struct Child {
     pub kind: NodeKind,
 }
 
+/// The same as it lies in a directory, whose name number `index` it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    pub name: &'a [u8],
+    pub inode: u64,
+    pub kind: NodeKind,
+    /// The transaction that put the name there. A name is never changed in place.
+    pub transid: u64,
+}
+
 /// From a DIR_INDEX, which says what kind of node it is, too. None for a subvolume that lies there: it
 /// is a tree of its own.
-pub fn child(data: &[u8]) -> Option<Child> {
+pub fn entry(data: &[u8]) -> Option<Entry<'_>> {
     let length = usize::from(short(data.get(..30)?, 27));
     let name = data.get(30..30 + length)?;
     let kind = match data[29] {
@@ -79,7 +89,7 @@ pub fn child(data: &[u8]) -> Option<Child> {
         7 => NodeKind::Link,
         _ => NodeKind::File,
     };
-    (data[8] == INODE_ITEM).then(|| Child { name: name.to_vec(), inode: long(data, 0), kind })
+    (data[8] == INODE_ITEM).then(|| Entry { name, inode: long(data, 0), kind, transid: long(data, 17) })
 }
 
 /// From an XATTR_ITEM (several, where their names have one hash): (name, value).

@@ -6,7 +6,7 @@
 //! 2. `tree.rs`: on each side, the inodes that were touched after it, by one tree search over the
 //!    leaves that are newer; then the directories that lead to them.
 //! 3. `walk.rs`: both merged trees at once, down those ways only; a directory that was touched is
-//!    listed on both sides, which finds what was deleted.
+//!    listed on both sides, which finds what was deleted (`listing.rs`).
 //! 4. `renames.rs`: names on one side only become added, removed or renamed.
 //!
 //! btrfs send would tell the same, but only of read-only snapshots, with a stream to be decoded into
@@ -21,6 +21,7 @@
 mod bytes;
 mod items;
 mod lineage;
+mod listing;
 mod renames;
 mod side;
 mod tree;

@@ -14,6 +14,7 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 
 use super::State;
 use super::items::{Child, Inode};
+use super::listing::Listing;
 use super::tree::Tree;
 use crate::model::difference::NodeKind;
 use crate::model::error::{At, Error, Result};
@@ -124,10 +125,21 @@ impl Side {
 
     /// The names the upper has in a directory, whiteouts among them.
     pub fn upper_names(&mut self, dir: Node, path: &Path) -> Result<Vec<Child>> {
+        Ok(self.listing(dir, path)?.children())
+    }
+
+    pub fn listing(&mut self, dir: Node, path: &Path) -> Result<Listing> {
         match dir.upper() {
-            Some(inode) => self.tree.children(inode).at("search", self.upper.join(path)),
-            None => Ok(Vec::new()),
+            Some(inode) => self.tree.listing(inode).at("search", self.upper.join(path)),
+            None => Ok(Listing::default()),
         }
+    }
+
+    /// One name the upper has in a directory.
+    pub fn child(&self, dir: &Path, name: &[u8]) -> Option<Child> {
+        let path = self.upper.join(dir).join(OsStr::from_bytes(name));
+        let meta = path.symlink_metadata().ok()?;
+        Some(Child { name: name.to_vec(), inode: meta.ino(), kind: NodeKind::of_mode(meta.mode()) })
     }
 
     /// The names of the base that can be seen in a directory, hidden by the upper or not.

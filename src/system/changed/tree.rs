@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::items::{self, Child, Inode};
+use super::listing::Listing;
 use crate::model::difference::NodeKind;
 use crate::model::error::{At, Result};
 use crate::system::tree_search::{
@@ -16,6 +17,9 @@ use crate::system::tree_search::{
 /// The subvolume a search was opened in.
 const HERE: u64 = 0;
 
+/// Of more files than this the parts are not kept but asked for again: the bytes of small ones are in them.
+const MOST_MADE: usize = 4096;
+
 pub struct Tree {
     pub search: TreeSearch,
     /// Absent: it was looked for and is not there.
@@ -23,7 +27,10 @@ pub struct Tree {
     /// (directory, name) of an inode; as many as it has links.
     names: HashMap<u64, Vec<(u64, Vec<u8>)>>,
     /// What the scan saw of the directories that were touched.
-    children: HashMap<u64, Vec<Child>>,
+    listings: HashMap<u64, Listing>,
+    /// What the scan saw of files that were made after its transaction: that is all of them, since every
+    /// leaf that holds any of it is newer.
+    made: HashMap<u64, Parts>,
     touched: HashSet<u64>,
     /// For each directory that leads to something touched, the names that do.
     leads: HashMap<u64, BTreeSet<Child>>,
@@ -44,7 +51,8 @@ impl Tree {
             search: TreeSearch::open(subvolume)?,
             inodes: HashMap::new(),
             names: HashMap::new(),
-            children: HashMap::new(),
+            listings: HashMap::new(),
+            made: HashMap::new(),
             touched: HashSet::new(),
             leads: HashMap::new(),
         })
@@ -67,9 +75,9 @@ impl Tree {
         let first = Key::new(FIRST_FREE, INODE_ITEM, 0);
         let last = Key::new(LAST_FREE, u8::MAX, u64::MAX);
         let range = Range::between(HERE, first, last).since(after + 1);
-        let Tree { search, inodes, names, children, touched, .. } = self;
+        let Tree { search, inodes, names, listings, made, touched, .. } = self;
         // The names follow their inode; only those of the touched and of directories will be asked for.
-        let (mut wanted, mut wanted_dir) = (0, 0);
+        let (mut wanted, mut wanted_dir, mut wanted_whole) = (0, 0, 0);
         search.each(range, |Item { key, data, .. }| match key.kind {
             INODE_ITEM => {
                 let Some(inode) = Inode::parse(data) else { return };
@@ -77,6 +85,10 @@ impl Tree {
                 if is_touched {
                     touched.insert(key.object);
                     wanted_dir = if inode.kind() == NodeKind::Directory { key.object } else { 0 };
+                }
+                if inode.generation > after && wanted_dir != key.object && made.len() < MOST_MADE {
+                    wanted_whole = key.object;
+                    made.insert(key.object, Parts::of(inode));
                 }
                 if is_touched || inode.kind() == NodeKind::Directory {
                     inodes.insert(key.object, Some(inode));
@@ -87,8 +99,11 @@ impl Tree {
                 let list = names.entry(key.object).or_default();
                 items::names(key.kind, key.offset, data, |dir, name| list.push((dir, name.to_vec())));
             }
+            XATTR_ITEM | EXTENT_DATA if wanted_whole == key.object => {
+                made.entry(key.object).and_modify(|parts| parts.add(key, data));
+            }
             DIR_INDEX if wanted_dir == key.object => {
-                children.entry(key.object).or_default().extend(items::child(data));
+                listings.entry(key.object).or_default().add(key.offset, data);
             }
             _ => {}
         })
@@ -155,41 +170,52 @@ impl Tree {
         Ok(found)
     }
 
-    /// What is in a directory, by name. Its size is twice the length of its names: that tells whether the
-    /// scan saw all of it.
-    pub fn children(&mut self, dir: u64) -> io::Result<Vec<Child>> {
+    /// What is in a directory. Its size tells whether the scan saw all of it.
+    pub fn listing(&mut self, dir: u64) -> io::Result<Listing> {
         let size = self.inode(dir)?.map_or(0, |inode| inode.size);
-        if let Some(mut seen) = self.children.remove(&dir) {
-            if seen.iter().map(|child| 2 * child.name.len() as u64).sum::<u64>() == size {
-                seen.sort_unstable();
-                return Ok(seen);
-            }
+        if let Some(seen) = self.listings.remove(&dir).filter(|seen| seen.size() == size) {
+            return Ok(seen);
         }
-        let mut found = Vec::new();
+        let mut found = Listing::default();
         let first = Key::new(dir, DIR_INDEX, 0);
         let last = Key::new(dir, DIR_INDEX, u64::MAX);
-        self.search.each(Range::between(HERE, first, last), |Item { data, .. }| {
-            found.extend(items::child(data));
-        })?;
-        found.sort_unstable();
+        let range = Range::between(HERE, first, last);
+        self.search.each(range, |Item { key, data, .. }| found.add(key.offset, data))?;
         Ok(found)
     }
 
     /// Without extents for a directory: it has none, but many names in between.
     pub fn parts(&mut self, number: u64, kind: NodeKind) -> io::Result<Option<Parts>> {
-        let (mut inode, mut attributes, mut extents) = (None, Vec::new(), Vec::new());
-        let last_kind = if kind == NodeKind::Directory { XATTR_ITEM } else { EXTENT_DATA };
-        let first = Key::new(number, INODE_ITEM, 0);
-        let last = Key::new(number, last_kind, u64::MAX);
-        self.search.each(Range::between(HERE, first, last), |Item { key, data, .. }| match key.kind {
-            INODE_ITEM => inode = Inode::parse(data),
-            XATTR_ITEM => {
-                items::attributes(data, |name, value| attributes.push((name.to_vec(), value.to_vec())));
-            }
-            EXTENT_DATA => extents.push((key.offset, data.to_vec())),
+        let mut found = self.made.remove(&number);
+        if found.is_none() {
+            let last_kind = if kind == NodeKind::Directory { XATTR_ITEM } else { EXTENT_DATA };
+            let first = Key::new(number, INODE_ITEM, 0);
+            let last = Key::new(number, last_kind, u64::MAX);
+            self.search.each(Range::between(HERE, first, last), |Item { key, data, .. }| match key.kind {
+                INODE_ITEM => found = Inode::parse(data).map(Parts::of),
+                _ => found.iter_mut().for_each(|parts| parts.add(key, data)),
+            })?;
+            self.inodes.insert(number, found.as_ref().map(|parts| parts.inode));
+        }
+        if let Some(parts) = &mut found {
+            parts.attributes.sort();
+        }
+        Ok(found)
+    }
+}
+
+impl Parts {
+    fn of(inode: Inode) -> Parts {
+        Parts { inode, attributes: Vec::new(), extents: Vec::new() }
+    }
+
+    fn add(&mut self, key: Key, data: &[u8]) {
+        match key.kind {
+            XATTR_ITEM => items::attributes(data, |name, value| {
+                self.attributes.push((name.to_vec(), value.to_vec()));
+            }),
+            EXTENT_DATA => self.extents.push((key.offset, data.to_vec())),
             _ => {}
-        })?;
-        attributes.sort();
-        Ok(inode.map(|inode| Parts { inode, attributes, extents }))
+        }
     }
 }

@@ -10,6 +10,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::bytes;
+use super::items::Child;
+use super::listing::Listing;
 use super::side::{Node, Seen, Side};
 use crate::model::difference::{Attributes, NodeKind, PathChange, What};
 use crate::model::error::Result;
@@ -23,6 +25,9 @@ pub struct Place {
 
 /// What an upper has under a name.
 type Upper = Option<(u64, NodeKind)>;
+
+/// Names in a directory, each with what the uppers of both sides have under it.
+type Names = BTreeMap<Vec<u8>, (Upper, Upper)>;
 
 impl Place {
     fn below(&self, name: &[u8]) -> Place {
@@ -117,26 +122,11 @@ impl Walk {
     fn walk_directory(&mut self, place: &Place, a: Node, b: Node) -> Result<()> {
         let showing = (a.shows_base(), b.shows_base());
         let alike_below = showing == (false, false) || (showing == (true, true) && self.one_base(place));
-        let mut names: BTreeMap<Vec<u8>, (Upper, Upper)> = BTreeMap::new();
-        if let (Some(inode), true, true) = (a.upper(), alike_below, self.is_still(a, b)) {
-            for child in self.a.tree.leads(inode).into_iter().chain(self.b.tree.leads(inode)) {
-                let upper = Some((child.inode, child.kind));
-                names.insert(child.name, (upper, upper));
-            }
-        } else {
-            for child in self.a.upper_names(a, &place.a)? {
-                names.insert(child.name, (Some((child.inode, child.kind)), None));
-            }
-            for child in self.b.upper_names(b, &place.b)? {
-                names.entry(child.name).or_default().1 = Some((child.inode, child.kind));
-            }
-            if !alike_below {
-                let below = [self.a.base_names(a, &place.a)?, self.b.base_names(b, &place.b)?];
-                for name in below.into_iter().flatten() {
-                    names.entry(name).or_default();
-                }
-            }
-        }
+        let one_line = self.since.filter(|_| alike_below && a.upper().is_some() && a.upper() == b.upper());
+        let names = match one_line {
+            Some(since) => self.names_since(place, a, b, since)?,
+            None => self.all_names(place, a, b, alike_below)?,
+        };
         for (name, (in_a, in_b)) in names {
             let nothing_there = |(inode, _)| !self.a.tree.leads_on(inode) && !self.b.tree.leads_on(inode);
             if alike_below && self.since.is_some() && in_a == in_b && in_a.is_some_and(nothing_there) {
@@ -147,6 +137,65 @@ impl Walk {
             self.compare(&place, there.0, there.1)?;
         }
         Ok(())
+    }
+
+    /// Of one directory: the names that are not the same on both sides, and those that lead to something
+    /// touched.
+    fn names_since(&mut self, place: &Place, a: Node, b: Node, since: u64) -> Result<Names> {
+        let mut names = Names::new();
+        if !self.is_still(a, b) {
+            let (only_a, only_b) = self.differing(place, a, b, since)?;
+            for child in only_a {
+                names.entry(child.name).or_default().0 = Some((child.inode, child.kind));
+            }
+            for child in only_b {
+                names.entry(child.name).or_default().1 = Some((child.inode, child.kind));
+            }
+        }
+        if let Some(inode) = a.upper() {
+            for child in self.a.tree.leads(inode).into_iter().chain(self.b.tree.leads(inode)) {
+                let upper = Some((child.inode, child.kind));
+                names.entry(child.name).or_insert((upper, upper));
+            }
+        }
+        Ok(names)
+    }
+
+    /// A name that went leaves no trace but in the size of its directory, which is twice the length of all
+    /// names. So where the new names alone make up for the difference, `a` is asked for those alone.
+    fn differing(&mut self, place: &Place, a: Node, b: Node, since: u64) -> Result<(Vec<Child>, Vec<Child>)> {
+        let listing = self.b.listing(b, &place.b)?;
+        let new = listing.since(since);
+        let size =
+            a.upper().map(|dir| self.a.inode(dir, &place.a)).transpose()?.flatten().map(|dir| dir.size);
+        let few = new.len() * 8 <= listing.len();
+        if few && a.upper().is_some_and(|dir| !self.a.tree.is_touched(dir)) {
+            let replaced: Vec<Child> =
+                new.iter().filter_map(|child| self.a.child(&place.a, &child.name)).collect();
+            let length = |of: &[Child]| of.iter().map(|child| 2 * child.name.len() as u64).sum::<u64>();
+            if size == Some(listing.size() - length(&new) + length(&replaced)) {
+                return Ok((replaced, new));
+            }
+        }
+        Ok(Listing::differing(&self.a.listing(a, &place.a)?, &listing, since))
+    }
+
+    /// Of two directories, or of one of which it is not known until when the sides were one.
+    fn all_names(&mut self, place: &Place, a: Node, b: Node, alike_below: bool) -> Result<Names> {
+        let mut names = Names::new();
+        for child in self.a.upper_names(a, &place.a)? {
+            names.insert(child.name, (Some((child.inode, child.kind)), None));
+        }
+        for child in self.b.upper_names(b, &place.b)? {
+            names.entry(child.name).or_default().1 = Some((child.inode, child.kind));
+        }
+        if !alike_below {
+            let below = [self.a.base_names(a, &place.a)?, self.b.base_names(b, &place.b)?];
+            for name in below.into_iter().flatten() {
+                names.entry(name).or_default();
+            }
+        }
+        Ok(names)
     }
 
     /// Records what differs between two nodes of one kind, what is in a directory aside.

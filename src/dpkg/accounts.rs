@@ -1,0 +1,89 @@
+//! The account files: passwd(5), group(5), and subuid(5), which subgid(5) looks like. Lines that are no
+//! account (a comment, NIS's `+`, a number that is none) are passed over; they stay where they are.
+
+/// A line of passwd(5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User<'a> {
+    pub name: &'a str,
+    pub number: u32,
+    pub group: u32,
+    pub comment: &'a str,
+    pub home: &'a str,
+    pub shell: &'a str,
+}
+
+/// A line of group(5), or of subuid(5) with the first number of the range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Numbered<'a> {
+    pub name: &'a str,
+    pub number: u32,
+    /// Of a group its members, of a range how many numbers it has.
+    pub rest: &'a str,
+}
+
+pub fn users(text: &[u8]) -> impl Iterator<Item = User<'_>> {
+    lines(text).filter_map(|fields| {
+        let [name, _, number, group, comment, home, shell] = fields[..] else { return None };
+        let (number, group) = (number.parse().ok()?, group.parse().ok()?);
+        Some(User { name, number, group, comment, home, shell })
+    })
+}
+
+pub fn groups(text: &[u8]) -> impl Iterator<Item = Numbered<'_>> {
+    lines(text).filter_map(|fields| {
+        let [name, _, number, rest] = fields[..] else { return None };
+        Some(Numbered { name, number: number.parse().ok()?, rest })
+    })
+}
+
+pub fn ranges(text: &[u8]) -> impl Iterator<Item = Numbered<'_>> {
+    lines(text).filter_map(|fields| {
+        let [name, number, rest] = fields[..] else { return None };
+        Some(Numbered { name, number: number.parse().ok()?, rest })
+    })
+}
+
+/// The fields of every line with a name that can be one: printable, and no `+` or `-` of NIS.
+fn lines(text: &[u8]) -> impl Iterator<Item = Vec<&str>> {
+    let lines = text.split(|b| *b == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
+    let fields = lines.map(|line| line.split(':').collect::<Vec<_>>());
+    fields.filter(|fields| {
+        let name = fields[0].as_bytes();
+        name.iter().all(u8::is_ascii_graphic) && !matches!(name.first(), None | Some(b'+' | b'-' | b'#'))
+    })
+}
+
+/// Does a maintainer script, or a file of sysusers.d(5), name this account? As a whole word.
+pub fn names(script: &[u8], account: &str) -> bool {
+    let inner = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    script.split(|b| !inner(b)).any(|word| word == account.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_an_account_is_found() {
+        let text = b"root:x:0:0:root:/root:/bin/bash\n# no\n+::::::\n\xff:x:1:1:::\nshort:x:1\n_chrony:x:104:110:a, b:/var/lib/chrony:/usr/sbin/nologin\nno:x:-1:1:::\nlast:x:7:8:::";
+        let names: Vec<_> = users(text).map(|user| (user.name, user.number, user.group)).collect();
+        assert_eq!(names, [("root", 0, 0), ("_chrony", 104, 110), ("last", 7, 8)]);
+        assert_eq!(
+            groups(b"adm:x:4:a,b\n::1:\n").collect::<Vec<_>>(),
+            [Numbered { name: "adm", number: 4, rest: "a,b" }]
+        );
+        assert_eq!(ranges(b"anna:100000:65536\n1000:1:1\n").count(), 2);
+        assert_eq!((users(b"").count(), groups(b"\0\n:::").count()), (0, 0));
+    }
+
+    #[test]
+    fn a_name_is_a_whole_word() {
+        let script = b"adduser --system --quiet _chrony\nUSER=\"post-gres\"; chown daemon: x";
+        for name in ["_chrony", "post-gres", "daemon"] {
+            assert!(names(script, name), "{name}");
+        }
+        for name in ["chrony", "post", "gres", "syst"] {
+            assert!(!names(script, name), "{name}");
+        }
+    }
+}
