@@ -40,7 +40,7 @@ pub fn run(hook: &Hook) -> Result<()> {
         tracing::warn!("{error}");
     }
     entry.state_gone = state::gone(hook, &entry);
-    if entry.state == State::Failed && entry.state_gone.is_some() {
+    if entry.state_gone.is_some() {
         state::let_go_of_emptied(hook, &entry);
     }
     note_accounts(hook, &entry, &point);
