@@ -60,16 +60,16 @@
 //! - a deleted profile keeps its id until it is pruned, so that undo can bring it back;
 //! - the reserve for a full disk holds metadata as well as data: on a split btrfs, 32 MiB of data alone
 //!   help nobody whose metadata is full (`system/reserve.rs`);
+//! - hostname and host keys of the device follow whichever profile changed them last: what each was given is
+//!   noted (`policy/identity.rs`), or hostnamectl's work would be gone at the next start;
+//! - a reserved account has its old name, and is made usable before dpkg starts when the package that brought
+//!   it comes back (`commands/accounts.rs`): adduser and sysusers change nothing of an account they find;
 //! - a path of state/ bears a mark, set before the rename that puts it there: what is marked is mounted, and
 //!   profile.json, which has only what differs from the defaults, says what should be (`system/state/mod.rs`);
 //! - what an undo puts back into state/ is copied aside before the pointer moves and takes its place after
 //!   it: a full disk or a cut before leaves nothing, and whoever closes the entry after a cut finishes it;
 //! - a path that something fills again after a purge is left whole as it is: single files of an older
 //!   database among those of a new one would ruin both;
-//! - hostname and host keys of the device follow whichever profile changed them last: what each was given is
-//!   noted (`policy/identity.rs`), or hostnamectl's work would be gone at the next start;
-//! - a reserved account has its old name, and is made usable before dpkg starts when the package that brought
-//!   it comes back (`commands/accounts.rs`): adduser and sysusers change nothing of an account they find;
 //! - "share of space" is a floor of free space: points give way for it only as far as they help, by the
 //!   extent trees before and by statfs after each deletion (`policy/retention/space.rs`).
 

@@ -99,8 +99,8 @@ pub fn describe(
         origin,
         last_used: None,
         pins: Vec::new(),
-        state,
         identity: Default::default(),
+        state,
         more: Default::default(),
     };
     files::write_unpublished(&dir.description(), &to_json(&profile))

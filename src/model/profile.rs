@@ -24,12 +24,12 @@ pub struct Profile {
     /// Points that are kept whatever the rules say, ascending.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pins: Vec<Pin>,
-    /// Which paths lie in state/, where that differs from the defaults.
-    #[serde(default, skip_serializing_if = "StateList::is_empty")]
-    pub state: StateList,
     /// Which hostname and ssh host keys it has.
     #[serde(default, skip_serializing_if = "Identity::is_default")]
     pub identity: Identity,
+    /// Which paths lie in state/, where that differs from the defaults.
+    #[serde(default, skip_serializing_if = "StateList::is_empty")]
+    pub state: StateList,
     /// What a newer program wrote is kept.
     #[serde(flatten)]
     pub more: Map<String, Value>,

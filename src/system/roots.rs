@@ -181,7 +181,7 @@ pub fn drop_random_seed(root: &RootDir) -> Result<()> {
 
 /// Makes the directories above `inside` in an upper, each with the attributes of the first pattern
 /// that has it. A directory that is there stays as it is.
-pub(super) fn make_parents(upper: &Path, patterns: &[&Path], inside: &Path) -> Result<()> {
+pub fn make_parents(upper: &Path, patterns: &[&Path], inside: &Path) -> Result<()> {
     let mut path = PathBuf::new();
     let parts: Vec<_> = inside.parent().into_iter().flat_map(Path::components).collect();
     for part in parts {

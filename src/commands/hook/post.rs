@@ -39,11 +39,11 @@ pub fn run(hook: &Hook) -> Result<()> {
     if let Err(error) = wait_for_look_up(&hook.booted) {
         tracing::warn!("{error}");
     }
+    note_accounts(hook, &entry, &point);
     entry.state_gone = state::gone(hook, &entry);
     if entry.state_gone.is_some() {
         state::let_go_of_emptied(hook, &entry);
     }
-    note_accounts(hook, &entry, &point);
     let locked = hook.journal.lock()?;
     let archives = hook.journal.archives(Some(&hook.booted.profile), entry.number);
     apply(&mut entry, &archives);
