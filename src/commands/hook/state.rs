@@ -142,11 +142,12 @@ pub fn gone(hook: &Hook, entry: &Entry) -> Option<Vec<Gone>> {
     }
 }
 
-/// The packages that dpkg still has to purge: their files are gone, their postrm has failed.
-fn to_be_purged() -> Vec<String> {
+/// The packages whose purge was begun and failed: their files are gone, and they are not `deinstall`, as a
+/// removal leaves them. dpkg wants them purged; apt has put back what was wanted before (`install`).
+fn half_purged() -> Vec<String> {
     let text = files::read_if_there("/var/lib/dpkg/status".as_ref()).ok().flatten().unwrap_or_default();
     let status = Status::parse(&text).unwrap_or_default();
-    let stuck = |p: &&Package| p.want == Want::Purge && p.state == PackageState::ConfigFiles;
+    let stuck = |p: &&Package| p.want != Want::Deinstall && p.state == PackageState::ConfigFiles;
     status.packages.iter().filter(stuck).map(|package| package.name.to_owned()).collect()
 }
 
@@ -155,7 +156,7 @@ fn to_be_purged() -> Vec<String> {
 pub fn let_go_of_emptied(hook: &Hook, entry: &Entry) {
     let profile = hook.pool.layout.profile(&hook.booted.profile);
     let (before, now) = (profile.point_state(entry.number), profile.state());
-    let stuck = to_be_purged();
+    let stuck = half_purged();
     let removed = entry.planned.iter().filter(|planned| stuck.contains(&planned.package));
     let packages: Vec<_> = removed.filter_map(|planned| look_up(&planned.package).ok()).collect();
     let paths = state::found(&now).unwrap_or_default();
