@@ -71,7 +71,16 @@
 //! - a path that something fills again after a purge is left whole as it is: single files of an older
 //!   database among those of a new one would ruin both;
 //! - "share of space" is a floor of free space: points give way for it only as far as they help, by the
-//!   extent trees before and by statfs after each deletion (`policy/retention/space.rs`).
+//!   extent trees before and by statfs after each deletion (`policy/retention/space.rs`);
+//! - what the person wrote is told from what runs wrote by btrfs's transactions (`policy/own.rs`): there is a
+//!   point before each entry and none after it;
+//! - `--keep` works through two merged mounts (`system/side_by_side.rs`), not on the upper: a directory of
+//!   the base, hidden or opened again, is overlayfs's business;
+//! - a new state/ (reset --wipe, and its undo) waits beside the old one, `.state-57`, until nobody uses a root
+//!   of the profile any more, and then changes places with it (`system/next_state.rs`): the boot must do that
+//!   before it mounts state/;
+//! - a profile keeps state/ as it was made, too (`pristine.state`): packages of a built-in have directories
+//!   in it that the base has not.
 
 // flipper-rescue and flipper-hook are built without the index and use a part of these rooms only.
 #![cfg_attr(not(feature = "index"), allow(dead_code))]

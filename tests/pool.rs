@@ -8,6 +8,8 @@ mod rig;
 mod accounts;
 #[path = "pool/bases.rs"]
 mod bases;
+#[path = "pool/builtin.rs"]
+mod builtin;
 #[path = "pool/bytes.rs"]
 mod bytes;
 #[path = "pool/damage.rs"]
@@ -24,16 +26,22 @@ mod identity;
 mod init;
 #[path = "pool/journal.rs"]
 mod journal;
+#[path = "pool/keep.rs"]
+mod keep;
 #[path = "pool/profiles.rs"]
 mod profiles;
 #[path = "pool/recover.rs"]
 mod recover;
+#[path = "pool/reset.rs"]
+mod reset;
 #[path = "pool/retention/mod.rs"]
 mod retention;
 #[path = "pool/runs.rs"]
 mod runs;
 #[path = "pool/save.rs"]
 mod save;
+#[path = "pool/share.rs"]
+mod share;
 #[path = "pool/space.rs"]
 mod space;
 #[path = "pool/state.rs"]

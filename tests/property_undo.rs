@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 use flipper_profiles::model::{Entry, EntryNumber, Error, Kind, ProfileId, State as Ended};
 use flipper_profiles::policy::descent::{History, changes};
-use flipper_profiles::policy::undo::{Ask, Facts, Plan, left_behind, plan, waiting};
+use flipper_profiles::policy::undo::{Ask, Facts, Plan, left_behind, plan, reset, waiting};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug, Default)]
@@ -40,6 +40,7 @@ enum Step {
     Repair(Ended),
     Unprotected,
     Rebase,
+    Reset,
     Last,
     To(usize),
     Redo,
@@ -61,6 +62,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Change("teleport", Ended::Completed)),
         1 => Just(Step::Unprotected),
         1 => Just(Step::Rebase),
+        2 => Just(Step::Reset),
         6 => Just(Step::Last),
         3 => (0..40usize).prop_map(Step::To),
         5 => Just(Step::Redo),
@@ -138,6 +140,7 @@ impl World {
             }
             Step::Rebase if self.in_use.is_none_or(|root| root == self.current) => self.rebase(),
             Step::Rebase => {}
+            Step::Reset => self.reset(),
             Step::Last => self.ask(Ask::Last),
             Step::To(at) => self.ask(Ask::To(self.nth(at))),
             Step::Redo => self.ask(Ask::Redo),
@@ -162,6 +165,19 @@ impl World {
         contents.redo = None;
         self.roots = BTreeMap::from([(number, contents)]);
         (self.current, self.in_use) = (number, self.in_use.map(|_| number));
+    }
+
+    /// A root from nothing, in which the reset itself is the one change. Refused while another waits.
+    fn reset(&mut self) {
+        let waits = self.in_use.is_some_and(|root| root != self.current);
+        let Ok(Plan::Reset { leaves, takes_back, .. }) = self.with_facts(|facts| reset(facts, false)) else {
+            return assert!(waits, "refused");
+        };
+        assert!(!waits && leaves == self.current);
+        assert_eq!(takes_back, minus(&self.roots[&leaves].changes, &[]), "a reset takes back");
+        let number = self.begin(Kind::Reset, Ended::Completed).number;
+        self.roots.insert(number, Contents { changes: vec![number], redo: None });
+        self.current = number;
     }
 
     /// The old root goes; what was written into it since is kept under an entry of kind left.
@@ -212,6 +228,7 @@ impl World {
                 self.roots.remove(&entry);
                 self.current = back_to;
             }
+            Ok(Plan::Reset { .. }) => unreachable!(),
             Ok(Plan::Stage { .. }) => self.stage(ask, planned.unwrap()),
             Err(error) => self.refused(ask, &error),
         }
@@ -253,7 +270,10 @@ impl World {
                 let of = |n: &EntryNumber| self.entries.iter().find(|e| e.number == *n).unwrap();
                 let plain = |n: &EntryNumber| of(n).kind.is_change() && of(n).point;
                 let at = now.changes.iter().rposition(plain)?;
-                self.points.contains_key(&now.changes[at]).then_some(())?;
+                let point = self.points.get(&now.changes[at])?;
+                if of(&now.changes[at]).kind == Kind::Reset {
+                    return Some(point.changes.clone()); // it began with nothing of what it took away
+                }
                 // Down from a repair to the run that was cut, as long as nothing else is between.
                 let (mut first, mut down) = (at, at);
                 while down > 0 && of(&now.changes[down]).command_line.is_some() {

@@ -21,6 +21,7 @@ pub fn act(session: &Session, facts: &ProfileFacts, plan: &Plan) -> Result<Stage
             roots::flip(dir, *back_to)?; // the visible moment
             Ok(Staged { entry: Entry::begin(*entry, Kind::Undo, now()), waits: false })
         }
+        Plan::Reset { .. } => Err(Error::FormatTooNew { format: session.pool.format.format, may_read: true }),
         Plan::Stage { kind, target, leaves, waits, .. } => {
             let point = dir.point(*target);
             let base = roots::base_of(&point)?;

@@ -37,13 +37,22 @@ pub fn users(session: &Session, version: &BaseVersion) -> Result<Vec<String>> {
     for name in files::names(&profiles)? {
         let dir = crate::model::layout::ProfileDir::at(profiles.join(&name));
         let stands = |made: &std::path::Path| -> Result<usize> {
-            let roots = files::names(made)?.into_iter().map(|n| RootDir::at(made.join(n)));
+            let is_state = |name: &std::ffi::OsString| name.as_encoded_bytes().ends_with(b".state");
+            let names = files::names(made)?.into_iter().filter(|name| !is_state(name));
+            let roots = names.map(|name| RootDir::at(made.join(name)));
             // One that names no base cannot be proved free of this one: it counts.
             Ok(roots.filter(|root| roots::base_of(root).map_or(true, |base| base == *version)).count())
         };
         let (roots, points) = (stands(&dir.roots())?, stands(&dir.snapshots())?);
         let name = name.to_string_lossy().into_owned();
+        let pristine = Some(dir.pristine()).filter(|pristine| pristine.path().is_dir());
         match (roots, points) {
+            (0, 0)
+                if pristine
+                    .is_some_and(|state| roots::base_of(&state).is_ok_and(|base| base == *version)) =>
+            {
+                users.push(format!("{name} (only its pristine state)"));
+            }
             (0, 0) => {}
             (_, 0) => users.push(name),
             (0, n) => users.push(format!("{name} (only {})", report::count(n, "point", "points"))),

@@ -11,11 +11,17 @@ use clap::{Args, Parser, Subcommand};
 mod base;
 #[path = "cli/rescue.rs"]
 mod rescue;
+#[path = "cli/reset.rs"]
+mod reset;
+#[path = "cli/share.rs"]
+mod share;
 #[path = "cli/state.rs"]
 mod state;
 
 pub use base::*;
 pub use rescue::*;
+pub use reset::*;
+pub use share::*;
 pub use state::*;
 
 /// Takes the last change back: packages, conffiles, kernel, settings, and undo itself.
@@ -31,13 +37,17 @@ then it waits, and the root in use stays as it is: another undo replaces what wa
 left. What was written there is kept when that root goes, as an entry `left`: --show N says what it is, and \
 its number returns to it.\n\n\
 A run that was cut and the one that repaired it (dpkg --configure -a, apt -f install) are taken back as one \
-step; the number of the repair takes back the repair alone.",
+step; the number of the repair takes back the repair alone.\n\n\
+Files of your own that were written by hand since that point, outside of every package run, are counted before \
+you are asked; Wi-Fi connections and changed passwords are offered by name. --keep hands on what is there now, \
+into the new root; of a password that is its field alone. What was kept is in the entry.",
     after_help = "\
 Examples:\n  flipper-undo                take back the newest change; again: go further back\n  \
 flipper-undo --dry-run      say what that would be\n  \
 flipper-undo --cancel       drop what waits: stay where you are, with what was installed since\n  \
 flipper-undo 57             return to the state before entry 57\n  \
 flipper-undo 57 --path /etc/nginx/nginx.conf\n                              put one file back, live\n  \
+flipper-undo --keep /etc/fstab --keep wifi --keep passwords\n                              but keep these as they are now\n  \
 flipper-undo --redo         take the last undo back\n  \
 flipper-undo --list         what can be taken back\n  \
 flipper-undo --show 57      what entry 57 changed, files included\n\n\
@@ -67,6 +77,13 @@ pub struct Undo {
     /// Drop a root that waits for its boot: the machine stays as it is, with what was done since
     #[arg(long, conflicts_with = "entry")]
     pub cancel: bool,
+    /// Keep what is at this path now, also its absence; `wifi`: new and changed connections; `passwords`:
+    /// changed ones. May be given several times
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["path", "cancel"])]
+    pub keep: Vec<PathBuf>,
+    /// Name every file of yours that would be taken along
+    #[arg(long, short)]
+    pub verbose: bool,
     /// Say what would be done and stop
     #[arg(long)]
     pub dry_run: bool,
@@ -224,6 +241,10 @@ flipper-undo --profile lab      brings it back")]
         /// The profile
         id: String,
     },
+    Reset(Reset),
+    InstallBuiltin(InstallBuiltin),
+    Share(Share),
+    Unshare(Unshare),
     /// Show or choose the profile that is used when none is named
     #[command(after_help = "\
 Examples:\n  flipper-profile default          say which it is\n  \

@@ -43,11 +43,13 @@ pub fn run(common: &Common, from: &str, new: &str, name: Option<String>, note: S
     roots::drop_random_seed(&aside.root(entry.number))?;
     accounts::hand_on(&session.pool.layout, &source, &aside)?;
     accounts::keep(&aside, &aside.root(entry.number), &base)?;
-    let origin =
-        Origin { base: Some(version.clone()), profile: Some(from.profile.clone()), point: from.point };
+    let of = Some(from.profile.clone());
+    let origin = Origin { base: Some(version.clone()), profile: of, point: from.point, builtin: None };
     create::describe(&aside, &new, name, note, origin, state_list(&source)?)?;
+    share_alike(&session, &source, &aside)?;
     create::finish_root(&session, &aside, entry.number, &version)?;
     let keys = identity::of_clone(&session, &source, &aside, entry.number)?;
+    profiles::hand_on_pristine(&source, &aside)?;
     profiles::publish(&aside, &home)?;
     drop(lock);
     stage::close(&session, &mut entry, State::Completed, None)?;
@@ -59,6 +61,17 @@ pub fn run(common: &Common, from: &str, new: &str, name: Option<String>, note: S
     }
     identity::tell_keys(&new, keys);
     Ok(Exit::Done)
+}
+
+/// Its root has only empty places where the source shares something.
+fn share_alike(session: &Session, source: &ProfileDir, aside: &ProfileDir) -> Result<()> {
+    let shared = session.describe(source).map(|profile| profile.shared).unwrap_or_default();
+    if shared.is_empty() {
+        return Ok(());
+    }
+    let mut profile = session.describe(aside)?;
+    profile.shared = shared;
+    session.write_description(aside, &profile)
 }
 
 /// state/ does not roll back; but where a run took something out of it, there is a copy from before.

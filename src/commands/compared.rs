@@ -65,7 +65,11 @@ fn settings(a: &State, b: &State) -> Result<Vec<(&'static str, String, String)>>
     Ok(differ)
 }
 
-fn place(a: &State, b: &State, changes: Vec<PathChange>) -> Result<Vec<Placed>> {
+/// Each change in its place, held against the packages of both states.
+pub fn place(a: &State, b: &State, changes: Vec<PathChange>) -> Result<Vec<Placed>> {
+    if changes.is_empty() {
+        return Ok(Vec::new());
+    }
     let parse = |state: &State| -> Vec<u8> { state.status.clone().unwrap_or_default() };
     let (before, after) = (parse(a), parse(b));
     let (before, after) =

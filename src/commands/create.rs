@@ -35,10 +35,11 @@ pub fn run(
     let lock = profiles::make_aside(&aside)?;
     btrfs::snapshot(&session.pool.layout.template(), aside.root(entry.number).path())?;
     state::furnish_new(&base, &aside, &aside.root(entry.number))?;
-    let origin = Origin { base: Some(version.clone()), profile: None, point: None };
+    let origin = Origin { base: Some(version.clone()), profile: None, point: None, builtin: None };
     describe(&aside, &id, name, note, origin, StateList::default())?;
     finish_root(&session, &aside, entry.number, &version)?;
     identity::of_new(&session, &aside, entry.number)?;
+    profiles::seal_pristine(&aside, entry.number)?;
     profiles::publish(&aside, &home)?;
     drop(lock);
     stage::close(&session, &mut entry, State::Completed, None)?;
@@ -99,6 +100,7 @@ pub fn describe(
         origin,
         last_used: None,
         pins: Vec::new(),
+        shared: Vec::new(),
         identity: Default::default(),
         state,
         more: Default::default(),

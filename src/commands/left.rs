@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
-use crate::model::carried::is_carried;
+use crate::model::carried::is_handed_on;
 use crate::model::entry::Change;
 use crate::model::error::{Error, Result};
 use crate::model::layout::{ProfileDir, RootDir};
 use crate::model::{Entry, EntryNumber, Kind, ProfileId, State};
 use crate::system::reserve::{For, with_room};
-use crate::system::{btrfs, changed, files, guard, roots};
+use crate::system::{btrfs, changed, files, guard, next_state, roots};
 
 use super::session::Session;
 use super::stage::close;
@@ -27,7 +27,25 @@ pub fn drop_cancelled(session: &Session, by: &Entry) -> Result<()> {
         Ok(_) | Err(Error::Damaged { .. }) => {} // lost: the pointer has decided
         Err(other) => return Err(other),
     }
-    retire(session, &session.pool.layout.profile(id), waiting)
+    let dir = session.pool.layout.profile(id);
+    btrfs::delete_if_there(&dir.next_state(waiting))?;
+    retire(session, &dir, waiting)
+}
+
+/// Gives the state/ that came with the current root its place, once nobody uses a root of the profile, and
+/// drops those of roots that never became current. The caller holds the profile's lock and is outside of
+/// every run. The boot has to do the same before it mounts state/.
+pub fn settle_state(session: &Session, dir: &ProfileDir) -> Result<()> {
+    if next_state::waiting(dir)?.is_empty() {
+        return Ok(());
+    }
+    let current = roots::current(dir)?;
+    let open = session.journal.open_entries(profile_of(dir).as_ref())?;
+    next_state::drop_other(dir, current, |number| open.iter().any(|entry| entry.number == number))?;
+    if session.root_in_use(dir)?.is_some() {
+        return Ok(());
+    }
+    with_room(&session.pool.layout, For::Recovery, || next_state::take_place(dir, current))
 }
 
 /// Deletes a root that is not current any more and that nobody uses; one that somebody looks at goes
@@ -60,7 +78,7 @@ fn points_of(session: &Session, dir: &ProfileDir, id: &ProfileId, number: EntryN
     for point in roots::numbers(&dir.snapshots())?.into_iter().rev().take_while(|point| *point > number) {
         match session.journal.entry(Some(id), point) {
             Ok(Some(entry)) if entry.root == Some(number) => {
-                let left_it = matches!(entry.kind, Kind::Undo | Kind::Redo);
+                let left_it = entry.kind.leaves_its_root();
                 found.push(entry);
                 if left_it {
                     break;
@@ -97,14 +115,18 @@ fn written_since(
 /// A root that waits can be run: is it still what its entry made of the point? A point that is gone
 /// cannot tell.
 fn written_while_it_waited(session: &Session, dir: &ProfileDir, maker: &Entry) -> Result<bool> {
-    let (root, point) = (dir.root(maker.number), maker.target.map(|target| dir.point(target)));
+    let made_from = match maker.kind {
+        Kind::Reset => Some(dir.pristine()),
+        _ => maker.target.map(|target| dir.point(target)),
+    };
+    let (root, point) = (dir.root(maker.number), made_from);
     let Some(point) = point.filter(|point| point.path().is_dir()) else { return Ok(true) };
     let base = session.pool.layout.base(&roots::base_of(&root)?);
     let of = |state: &RootDir| changed::State::merged(state, base.clone());
     let found = changed::between(&of(&point), &of(&root))?;
     let handed_on = |path: &Path| {
         let lent = path == Path::new("etc/resolv.conf") && roots::has_lent(&point);
-        lent || is_carried(path) || accounts::only_reserved(path, &point, &root, &base)
+        lent || is_handed_on(maker, path) || accounts::only_reserved(path, &point, &root, &base)
     };
     Ok(found.changes.iter().any(|change| !handed_on(&change.path)))
 }
@@ -119,7 +141,7 @@ fn keep(
     let root = dir.root(number);
     let base = roots::base_of(&root)?;
     // The undo that left it; where none did (a fallback), the newest entry.
-    let left_it = |entry: &&Entry| matches!(entry.kind, Kind::Undo | Kind::Redo);
+    let left_it = |entry: &&Entry| entry.kind.leaves_its_root();
     let since = points.last().filter(left_it).or(points.first());
     let changes = since.and_then(|since| changes_since(session, dir, since.number, number));
     let mut entry = session.journal.lock()?.begin(Kind::Left, now(), |entry| {

@@ -51,6 +51,7 @@ fn look(session: &Session, id: ProfileId) -> Result<Row> {
     let origin = match (&profile.origin.profile, profile.origin.point) {
         (Some(from), Some(point)) => format!("{from}@{point}"),
         (Some(from), None) => from.to_string(),
+        (None, _) if profile.origin.builtin.is_some() => profile.origin.builtin.unwrap_or_default(),
         (None, _) => profile.origin.base.as_ref().map(ToString::to_string).unwrap_or_default(),
     };
     Ok(Row {

@@ -27,20 +27,26 @@ mod found;
 mod hook;
 mod identity;
 mod init;
+mod install_builtin;
+mod keep;
 mod left;
 mod list;
 mod mount;
+mod own;
 mod pin;
+mod preview_shown;
 mod prune;
 mod prune_plan;
 mod pruned;
 mod recover;
 mod rescue;
+mod reset;
 mod restore;
 mod run;
 mod save;
 mod session;
 mod set;
+mod share;
 mod show;
 mod space;
 mod space_parts;
@@ -105,6 +111,10 @@ fn profile_verb(verb: cli::ProfileVerb, common: &cli::Common) -> Result<Exit> {
         Set(args) => set::run(common, &args),
         Rename { id, name } => set::rename(common, &id, &name),
         Delete { id } => delete::run(common, &id),
+        Reset(args) => reset::run(common, &args),
+        InstallBuiltin(args) => install_builtin::run(common, &args),
+        Share(args) => share::run(common, &args),
+        Unshare(args) => share::take_back(common, &args),
         Default { id } => default::run(common, id.as_deref()),
         Space { id } => space::run(common, id.as_deref()),
         Prune { id, dry_run } => prune::run(common, id.as_deref(), dry_run),

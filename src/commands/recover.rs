@@ -310,6 +310,7 @@ fn retire_left_roots(session: &Session, id: &ProfileId) -> Result<()> {
             left::retire(session, &dir, number)?;
         }
     }
+    left::settle_state(session, &dir)?;
     take_lent_back(session, &dir.root(current))
 }
 

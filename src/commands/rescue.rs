@@ -1,6 +1,7 @@
 //! flipper-rescue: list and stage from btrfs alone. Static, without SQLite, so that it works when the
 //! profile it is called in has lost libc, and from the initramfs.
 
+use crate::model::carried::Keeps;
 use crate::model::error::{Error, Exit, Result};
 use crate::model::{EntryNumber, ProfileId};
 use crate::policy::undo::Ask;
@@ -79,7 +80,7 @@ fn stage(common: &Common, id: &str, entry: &str) -> Result<Exit> {
     report::line(format_args!("{id}: {}", preview.sentence()));
     report::line("  state/ is left as it is");
     report::confirm("go on?", common.yes)?;
-    let staged = stage::act(&session, &facts, &preview.plan, &[])?;
+    let staged = stage::act(&session, &facts, &preview.plan, &Keeps::default(), &[])?;
     let when = if staged.waits { "; restart the profile to finish" } else { "" };
     report::note(format_args!("staged (entry {}){when}", staged.entry.number));
     Ok(Exit::Done)

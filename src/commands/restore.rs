@@ -46,7 +46,13 @@ pub fn run(
 /// A path inside the root, without its first `/`; refused where single files would break what they
 /// belong to, or where undo does not reach.
 fn restorable(path: &Path, in_state: &[StatePath]) -> Result<PathBuf> {
-    let refuse = |why: &str| Err(Error::NotRestorable { path: path.to_path_buf(), why: why.into() });
+    let refused = |why| Error::NotRestorable { path: path.to_path_buf(), why };
+    inside_a_point(path, in_state).map_err(refused)
+}
+
+/// The same for whoever takes single paths out of a state; else the reason.
+pub fn inside_a_point(path: &Path, in_state: &[StatePath]) -> Result<PathBuf, String> {
+    let refuse = |why: &str| Err(why.to_owned());
     if !path.is_absolute() || path.components().any(|part| part == Component::ParentDir) {
         return refuse("it must be an absolute path without ..");
     }

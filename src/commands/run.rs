@@ -74,6 +74,7 @@ fn in_profile(session: &Session, id: &ProfileId, command: &[OsString]) -> Result
 fn hold_current(session: &Session, id: &ProfileId) -> Result<Held> {
     let dir = session.need_profile(id)?;
     let _profile = session.lock_profile(id)?;
+    left::settle_state(session, &dir)?;
     let number = roots::current(&dir)?;
     let root = dir.root(number);
     let base = roots::base_of(&root)?;

@@ -48,6 +48,9 @@ pub fn run(common: &Common, id: &str) -> Result<Exit> {
         note => format!("{} ({note})", pin.point),
     });
     rows.push(("pinned", pins.collect::<Vec<_>>().join(", ")));
+    let shared: Vec<String> = profile.shared.iter().map(|path| format!("/{}", path.display())).collect();
+    rows.push(("shared", shared.join(", ")));
+    rows.push(("built-in", profile.origin.builtin.unwrap_or_default()));
     rows.extend(identity_rows);
     rows.extend(settings.into_iter().map(|(fact, text)| (fact.file_name(), text)));
     let rows: Vec<Vec<String>> =

@@ -1,20 +1,23 @@
-//! Moving a profile to another state: the steps undo, redo and flipper-rescue share. Order of a
+//! Moving a profile to another state: the steps undo, redo, reset and flipper-rescue share. Order of a
 //! staged change (house rule 2): entry open and durable, own point, new root, what goes back into state/
-//! aside, sync, POINTER, that put into its place, what it cancels dropped, entry closed. A cut before the pointer leaves the old state, after it the new one;
-//! recover does what is left to do and closes the entry accordingly.
+//! aside, sync, POINTER, that put into its place, what it cancels dropped, entry closed. A cut before the
+//! pointer leaves the old state, after it the new one; recover does what is left to do and closes the
+//! entry accordingly.
 
+use crate::model::carried::Keeps;
 use crate::model::entry::Back;
 use crate::model::error::{Error, Result};
 use crate::model::layout::{ProfileDir, RootDir, RootFact};
-use crate::model::{Entry, EntryNumber, Kind, State};
+use crate::model::state_change::StateChange;
+use crate::model::{BaseVersion, Entry, EntryNumber, Kind, State};
 use crate::policy::undo::Plan;
 use crate::system::locks::{self, DpkgLocks};
 use crate::system::reserve::{For, with_room};
 use crate::system::state::back;
-use crate::system::{btrfs, driver, files, guard, mountinfo, roots};
+use crate::system::{btrfs, driver, files, guard, mountinfo, next_state, roots};
 
 use super::session::{ProfileFacts, Session};
-use super::{accounts, bare, left, now, report};
+use super::{accounts, bare, keep, left, now, report, undo_plan};
 
 /// What was done, for the report.
 pub struct Staged {
@@ -62,16 +65,48 @@ pub fn name_worker(session: &Session, facts: &ProfileFacts, error: Error) -> Err
     }
 }
 
+/// A root that is to be made and become current.
+struct Order<'a> {
+    kind: Kind,
+    /// The state before this entry; None: pristine.
+    target: Option<EntryNumber>,
+    leaves: EntryNumber,
+    /// The waiting entry that it replaces.
+    cancels: Option<EntryNumber>,
+    waits: bool,
+    keeps: &'a Keeps,
+    /// What becomes of all of state/.
+    state: Option<StateChange>,
+    /// What goes back into state/.
+    back: &'a [Back],
+}
+
 /// Carries a plan out, and puts `back` into state/. The caller holds the profile's lock and has the
 /// person's yes.
-pub fn act(session: &Session, facts: &ProfileFacts, plan: &Plan, back: &[Back]) -> Result<Staged> {
+pub fn act(
+    session: &Session,
+    facts: &ProfileFacts,
+    plan: &Plan,
+    keeps: &Keeps,
+    back: &[Back],
+) -> Result<Staged> {
     let _still = keep_packages_still(session, facts)?;
     need_nothing_new(session, facts)?;
     if !session.pool.format.may_write() {
         return bare::act(session, facts, plan);
     }
+    let state = undo_plan::state_change(facts, plan);
     match plan {
-        Plan::Stage { .. } => stage(session, facts, plan, back),
+        Plan::Stage { kind, target, leaves, cancels, waits, .. } => {
+            let (kind, target, cancels) = (kind.clone(), Some(*target), *cancels);
+            let order = Order { kind, target, leaves: *leaves, cancels, waits: *waits, keeps, state, back };
+            stage(session, facts, &order)
+        }
+        Plan::Reset { leaves, waits, .. } => {
+            let (kind, leaves, waits) = (Kind::Reset, *leaves, *waits);
+            let order = Order { kind, target: None, leaves, cancels: None, waits, keeps, state, back };
+            stage(session, facts, &order)
+        }
         Plan::Cancel { entry, back_to } => cancel(session, facts, *entry, *back_to),
     }
 }
@@ -87,48 +122,60 @@ fn need_nothing_new(session: &Session, facts: &ProfileFacts) -> Result<()> {
     }
 }
 
-fn stage(session: &Session, facts: &ProfileFacts, plan: &Plan, back: &[Back]) -> Result<Staged> {
-    let Plan::Stage { kind, target, leaves, cancels, waits, .. } = plan else {
-        return Err(Error::Usage("this plan stages nothing".into()));
-    };
-    let (kind, target, leaves, waits) = (kind.clone(), *target, *leaves, *waits);
+fn stage(session: &Session, facts: &ProfileFacts, order: &Order) -> Result<Staged> {
     let (dir, layout) = (&facts.dir, &session.pool.layout);
-    let point = dir.point(target);
-    let base = roots::base_of(&point)?;
+    let made_from = order.target.map_or_else(|| dir.pristine(), |target| dir.point(target));
+    let base = roots::base_of(&made_from)?;
     if !layout.base(&base).is_dir() {
         return Err(Error::NoSuchBase { version: base });
     }
-    let mut entry = session.journal.lock()?.begin(kind, now(), |entry| {
-        entry.profile = Some(facts.id.clone());
-        entry.root = Some(leaves);
-        entry.base = Some(base.clone());
-        entry.target = Some(target);
-        entry.cancels = *cancels;
-        entry.state_back = back.to_vec();
-        entry.point = true;
-        entry.person = Some(driver::person("/".as_ref()));
-    })?;
+    let mut entry = begin(session, facts, order, &base)?;
+    let (root, point) = (dir.root(entry.number), dir.point(entry.number));
     with_room(layout, For::Recovery, || {
         files::sync_file_system(layout.top())?;
-        btrfs::point(dir.root(leaves).path(), dir.point(entry.number).path())
+        btrfs::point(dir.root(order.leaves).path(), point.path())
     })?;
     with_room(layout, For::Recovery, || {
-        btrfs::delete_if_there(dir.root(entry.number).path())?; // half made, when there was no room for it
-        make_root(session, dir, entry.number, &point, leaves)
+        btrfs::delete_if_there(root.path())?; // half made, when there was no room for it
+        if let Some(change) = order.state {
+            next_state::prepare(dir, entry.number, change)?;
+        }
+        make_root(session, dir, entry.number, &made_from, order.leaves)?;
+        keep::carry(session, facts, order.keeps, &point, &root)
     })?;
     // Small next to what an undo is for: where there is no room for it, the undo goes on.
-    if let Err(error) = with_room(layout, For::Recovery, || back::prepare(dir, entry.number, back)) {
+    if let Err(error) = with_room(layout, For::Recovery, || back::prepare(dir, entry.number, order.back)) {
         report::note(format_args!("note: state/ stays as it is: {error}"));
         back::drop_prepared(dir, entry.number)?;
     }
     with_room(layout, For::Recovery, || roots::flip(dir, entry.number))?; // the visible moment
-    back::finish(dir, entry.number, back)?;
+    back::finish(dir, entry.number, order.back)?;
     left::drop_cancelled(session, &entry)?;
-    close(session, &mut entry, State::Completed, None)?;
-    if !waits {
-        left::retire(session, dir, leaves)?;
+    if !order.waits {
+        left::settle_state(session, dir)?;
     }
-    Ok(Staged { entry, waits })
+    close(session, &mut entry, State::Completed, None)?;
+    if !order.waits {
+        left::retire(session, dir, order.leaves)?;
+    }
+    Ok(Staged { entry, waits: order.waits })
+}
+
+fn begin(session: &Session, facts: &ProfileFacts, order: &Order, base: &BaseVersion) -> Result<Entry> {
+    session.journal.lock()?.begin(order.kind.clone(), now(), |entry| {
+        entry.profile = Some(facts.id.clone());
+        entry.root = Some(order.leaves);
+        entry.base = Some(base.clone());
+        entry.target = order.target;
+        entry.cancels = order.cancels;
+        entry.state_back = order.back.to_vec();
+        entry.point = true;
+        entry.person = Some(driver::person("/".as_ref()));
+        order.keeps.note_in(entry);
+        if let Some(change) = order.state {
+            change.note_in(entry);
+        }
+    })
 }
 
 /// `roots/<number>` from a point, whole and durable; nobody sees it before the pointer.

@@ -1,16 +1,18 @@
 //! `flipper-undo`: look, plan, show, confirm, act, say what is left to do.
 
 use crate::model::error::{Error, Exit, Result};
-use crate::model::{EntryNumber, Kind, ProfileId};
+use crate::model::own::Own;
+use crate::model::{EntryNumber, ProfileId};
 use crate::policy::undo::{Ask, Plan};
 use crate::system::pool;
 
 use super::cli::Undo;
+use super::preview_shown::{self, Lines};
 use super::report::difference::Length;
 use super::session::{ProfileFacts, Session};
 use super::state_back::{self, StateBack};
-use super::undo_plan::{self, Preview};
-use super::{bare, delete, pruned, report, restore, stage, undo_list};
+use super::undo_plan::{self, Preview, State};
+use super::{bare, delete, keep, own, pruned, report, restore, stage, undo_list};
 
 pub fn run(args: &Undo) -> Result<Exit> {
     let ask = ask(args)?;
@@ -38,20 +40,70 @@ pub fn run(args: &Undo) -> Result<Exit> {
     let plan = undo_plan::plan(&facts, ask)
         .map_err(|error| pruned::name(&session, &facts.id, stage::name_worker(&session, &facts, error)))?;
     let preview = undo_plan::preview(&session, &facts, plan)?;
-    let state = state_back::look(&session, &facts, &preview.plan, &preview.changes)?;
-    bare::tell(&session);
-    show(&session, &facts, &preview, &state);
-    if args.dry_run {
+    let keep = keep::asked(&args.keep, &facts)?;
+    let how = How { keep, dry_run: args.dry_run, verbose: args.verbose, counts: true };
+    carry_out(&session, &facts, preview, &how)
+}
+
+/// What was said beside the plan.
+pub struct How {
+    pub keep: keep::Asked,
+    pub dry_run: bool,
+    /// Every file of the person's own, not only some.
+    pub verbose: bool,
+    /// Looks for what of the person's own goes along.
+    pub counts: bool,
+}
+
+/// Shows a plan, asks, and does it: for undo and reset alike.
+pub fn carry_out(session: &Session, facts: &ProfileFacts, preview: Preview, how: &How) -> Result<Exit> {
+    if matches!(preview.plan, Plan::Cancel { .. }) && !how.keep.is_empty() {
+        return Err(Error::Usage("nothing is taken back here: there is nothing to --keep from it".into()));
+    }
+    let own = own_of(session, facts, &preview, how);
+    let may_ask = !how.dry_run && !session.common.yes && !session.common.json && report::may_ask();
+    bare::tell(session);
+    let state = state_of(session, facts, &preview)?;
+    let keeps = keep::choose(&how.keep, &own, sides(&preview), false)?;
+    let lines = Lines { keeps: &keeps, own: &own, state: &state };
+    preview_shown::show(session, facts, &preview, &lines, how.verbose);
+    if how.dry_run {
         return Ok(Exit::Done);
     }
-    report::confirm("go on?", args.common.yes)?;
-    let back = state.confirmed(args.common.yes);
-    if preview.takes_us_away() {
-        stage::keep_programs(&session, &facts)?;
+    let keeps = keep::choose(&how.keep, &own, sides(&preview), may_ask)?;
+    if !keeps.is_empty() {
+        session.pool.need_writable_format()?;
     }
-    let staged = stage::act(&session, &facts, &preview.plan, &back)?;
-    finish(&facts, &preview, &staged);
+    report::confirm("go on?", session.common.yes)?;
+    let back = state.confirmed(session.common.yes);
+    if preview.takes_us_away() {
+        stage::keep_programs(session, facts)?;
+    }
+    let staged = stage::act(session, facts, &preview.plan, &keeps, &back)?;
+    finish(facts, &preview, &staged);
     Ok(Exit::Done)
+}
+
+fn sides(preview: &Preview) -> &[State] {
+    preview.sides.as_ref().map_or(&[], |sides| sides.as_slice())
+}
+
+/// Where all of state/ changes, nothing of it is put back by itself.
+fn state_of(session: &Session, facts: &ProfileFacts, preview: &Preview) -> Result<StateBack> {
+    match preview.state {
+        Some(_) => Ok(StateBack::default()),
+        None => state_back::look(session, facts, &preview.plan, &preview.changes),
+    }
+}
+
+/// What cannot be looked at is not in the way of the undo that mends it.
+fn own_of(session: &Session, facts: &ProfileFacts, preview: &Preview, how: &How) -> Own {
+    let Some([then, now]) = preview.sides.as_ref().filter(|_| how.counts) else { return Own::default() };
+    let found = own::look(session, facts, preview.plan.target(), [then, now]);
+    found.unwrap_or_else(|error| {
+        report::note(format_args!("note: files of your own were not looked for: {error}"));
+        Own::default()
+    })
 }
 
 fn ask(args: &Undo) -> Result<Ask> {
@@ -74,54 +126,14 @@ fn deleted_profile(session: &Session, args: &Undo) -> Result<Option<ProfileId>> 
     }
 }
 
-/// The preview, in the person's language.
-fn show(session: &Session, facts: &ProfileFacts, preview: &Preview, state: &StateBack) {
-    if session.common.json {
-        return report::json(&json(facts, preview, state));
-    }
-    report::line(format_args!("{}: {}", facts.id, preview.sentence()));
-    for entry in preview.entries(facts) {
-        report::line(format_args!("  {}", undo_list::entry_line(entry)));
-    }
-    for path in preview.conffiles.iter().take(10) {
-        report::line(format_args!("  restores {}", path.display()));
-    }
-    state.show();
-    if preview.takes_us_away() {
-        report::line("  flipper-profiles itself goes with it: package runs are not protected there any more");
-        report::line(format_args!(
-            "  (flipper-rescue stays in the pool; from outside: flipper-undo --profile {} --redo)",
-            facts.id
-        ));
-    }
-    if let Some(cut) = preview.plan.target().filter(|_| !preview.repairs.is_empty()) {
-        let (repairs, newest) = (numbers(&preview.repairs), preview.repairs[0]);
-        report::line(format_args!("  entry {repairs} only finished entry {cut}, which was cut: one step"));
-        report::line(format_args!("  (flipper-undo {newest} takes back entry {newest} alone)"));
-    }
-    if let Plan::Stage { cancels: Some(waiting), .. } = &preview.plan {
-        report::line(format_args!("  entry {waiting}, which waits for the next start, is dropped for it"));
-    }
-    if !preview.left_behind.is_empty() {
-        let numbers = numbers(&preview.left_behind);
-        report::line(match &preview.plan {
-            Plan::Stage { .. } => {
-                format!("  entries {numbers} went into the root that is being left; its state is kept")
-            }
-            Plan::Cancel { .. } => format!("  entries {numbers} were made since and stay"),
-        });
-    }
-}
-
-fn numbers(of: &[EntryNumber]) -> String {
-    of.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
 fn finish(facts: &ProfileFacts, preview: &Preview, staged: &stage::Staged) {
     let number = staged.entry.number;
     let sentence = match (&preview.plan, staged.waits) {
         (Plan::Cancel { entry, .. }, _) => {
             format!("entry {entry} is cancelled (entry {number}): {} stays as it is", facts.id)
+        }
+        (Plan::Reset { .. }, false) => {
+            format!("done (entry {number}): {} is as it was made; flipper-undo takes it back", facts.id)
         }
         (_, false) => format!("done (entry {number}): {} is back", facts.id),
         (_, true) if runs_here(facts) => {
@@ -137,22 +149,4 @@ fn finish(facts: &ProfileFacts, preview: &Preview, staged: &stage::Staged) {
 fn runs_here(facts: &ProfileFacts) -> bool {
     let booted = pool::booted().ok().flatten();
     booted.is_some_and(|b| b.profile == facts.id && b.mode == crate::model::booted::Mode::Run)
-}
-
-fn json(facts: &ProfileFacts, preview: &Preview, state: &StateBack) -> serde_json::Value {
-    let plan = match &preview.plan {
-        Plan::Stage { kind, target, leaves, takes_back, brings_back, cancels, waits } => serde_json::json!({
-            "do": if *kind == Kind::Redo { "redo" } else { "undo" }, "target": target, "leaves": leaves,
-            "takes_back": takes_back, "brings_back": brings_back, "cancels": cancels, "waits": waits,
-        }),
-        Plan::Cancel { entry, back_to } => {
-            serde_json::json!({"do": "cancel", "entry": entry, "back_to": back_to})
-        }
-    };
-    serde_json::json!({
-        "profile": facts.id, "plan": plan, "changes": preview.changes,
-        "conffiles": preview.conffiles.iter().map(|p| p.to_string_lossy()).collect::<Vec<_>>(),
-        "left_behind": preview.left_behind, "repairs": preview.repairs, "sentence": preview.sentence(),
-        "state": state.json(),
-    })
 }

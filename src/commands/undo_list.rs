@@ -1,5 +1,6 @@
 //! `flipper-undo --list` and `--show N`.
 
+use crate::model::carried::Keeps;
 use crate::model::entry::Action;
 use crate::model::error::{Error, Exit, Result};
 use crate::model::{Entry, EntryNumber, Kind};
@@ -13,7 +14,7 @@ use super::cli::Common;
 use super::compared::{Compared, compare};
 use super::report::difference::Length;
 use super::session::{ProfileFacts, Session};
-use super::{pruned, report, undo_plan};
+use super::{keep, pruned, report, undo_plan};
 
 /// What can be taken back, newest first: the changes in the line of descent, and the undos, redos,
 /// leftovers and saves whose state can be returned to by number.
@@ -91,6 +92,7 @@ fn entry_rows(session: &Session, facts: &ProfileFacts, entry: &Entry) -> Result<
         ("state", Some(entry.state.name().to_owned())),
         ("outcome", entry.outcome.clone()),
         ("command", entry.command_line.clone()),
+        ("kept", keep::sentence(&Keeps::of(entry))),
         ("by", person),
         ("comment", entry.comment.clone()),
         ("started", Some(report::when(&entry.started))),

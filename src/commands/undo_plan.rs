@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use crate::dpkg::{ExtendedStates, Status};
 use crate::model::entry::{Action, Change, count_actions};
-use crate::model::error::Result;
+use crate::model::error::{Error, Result};
 use crate::model::layout::RootDir;
+use crate::model::state_change::StateChange;
 use crate::model::{Entry, EntryNumber, Kind};
-use crate::policy::outcome;
+use crate::policy::descent::History;
 use crate::policy::undo::{self, Ask, Plan};
+use crate::policy::{outcome, state_line};
 use crate::system::{roots, upper};
 
 use super::recover;
@@ -26,6 +28,10 @@ pub struct Preview {
     pub repairs: Vec<EntryNumber>,
     /// The base changes with it: from, to.
     pub bases: Option<(String, String)>,
+    /// What becomes of state/; None: it is left alone.
+    pub state: Option<StateChange>,
+    /// What is left, and what is returned to; None: nothing is staged.
+    pub sides: Option<[State; 2]>,
 }
 
 pub fn look(session: &Session, named: Option<&str>) -> Result<ProfileFacts> {
@@ -37,6 +43,36 @@ pub fn look(session: &Session, named: Option<&str>) -> Result<ProfileFacts> {
 
 pub fn plan(facts: &ProfileFacts, ask: Ask) -> Result<Plan> {
     undo::plan(&policy_facts(facts), ask)
+}
+
+/// Back to pristine; refused where there is none, or where it stands on another base.
+pub fn reset(session: &Session, facts: &ProfileFacts, wipes: bool) -> Result<Plan> {
+    let pristine = facts.dir.pristine();
+    if !pristine.path().is_dir() {
+        return Err(Error::NoPristine { profile: facts.id.clone() });
+    }
+    let plan = undo::reset(&policy_facts(facts), wipes)?;
+    let (pristine, now) = (roots::base_of(&pristine)?, roots::base_of(&facts.dir.root(facts.current))?);
+    if pristine != now {
+        return Err(Error::PristineOnOtherBase { profile: facts.id.clone(), pristine, now });
+    }
+    match session.pool.layout.base(&pristine).is_dir() {
+        true => Ok(plan),
+        false => Err(Error::NoSuchBase { version: pristine }),
+    }
+}
+
+/// What a plan makes of state/.
+pub fn state_change(facts: &ProfileFacts, plan: &Plan) -> Option<StateChange> {
+    match plan {
+        Plan::Reset { wipes, .. } => wipes.then_some(StateChange::Fresh),
+        Plan::Cancel { .. } => None,
+        Plan::Stage { target, leaves, .. } => {
+            let copied = |number| facts.dir.point_state(number).is_dir();
+            let copy = state_line::comes_back(&History::new(&facts.entries), *leaves, *target, copied);
+            copy.map(StateChange::From)
+        }
+    }
 }
 
 fn policy_facts(facts: &ProfileFacts) -> undo::Facts<'_> {
@@ -57,18 +93,25 @@ pub fn waiting(facts: &ProfileFacts) -> Option<EntryNumber> {
 pub fn preview(session: &Session, facts: &ProfileFacts, plan: Plan) -> Result<Preview> {
     let left_behind = undo::left_behind(&policy_facts(facts));
     let repairs = undo::repairs(&policy_facts(facts), &plan);
-    let Plan::Stage { target, leaves, kind, .. } = &plan else {
-        let (changes, conffiles) = (Vec::new(), Vec::new());
-        return Ok(Preview { plan, changes, conffiles, left_behind, repairs, bases: None });
+    let state = state_change(facts, &plan);
+    let (then, is_redo) = match &plan {
+        Plan::Stage { target, kind, .. } => (facts.dir.point(*target), *kind == Kind::Redo),
+        Plan::Reset { .. } => (facts.dir.pristine(), false),
+        Plan::Cancel { .. } => {
+            let (changes, conffiles) = (Vec::new(), Vec::new());
+            let (bases, sides) = (None, None);
+            return Ok(Preview { plan, changes, conffiles, left_behind, repairs, bases, state, sides });
+        }
     };
-    let now = State::read(session, facts.dir.root(*leaves))?;
-    let then = State::read(session, facts.dir.point(*target))?;
+    let now = State::read(session, facts.dir.root(plan.leaves().unwrap_or(facts.current)))?;
+    let then = State::read(session, then)?;
     // A damaged database must not stop the very undo that mends it: then the packages are not named.
-    let (from, to) = if *kind == Kind::Redo { (&now, &then) } else { (&then, &now) };
+    let (from, to) = if is_redo { (&now, &then) } else { (&then, &now) };
     let changes = compare(from, to).unwrap_or_default();
     let conffiles = changed_conffiles(&now, &then);
     let bases = (now.base_name != then.base_name).then(|| (now.base_name.clone(), then.base_name.clone()));
-    Ok(Preview { plan, changes, conffiles, left_behind, repairs, bases })
+    let sides = Some([then, now]);
+    Ok(Preview { plan, changes, conffiles, left_behind, repairs, bases, state, sides })
 }
 
 /// The packages that differ between two states of a profile; None when a database cannot be read.
@@ -137,12 +180,14 @@ impl Preview {
 
     /// "takes back 7 upgrades and 1 removal, restores 2 conffiles, keeps the kernel"
     pub fn sentence(&self) -> String {
-        let Plan::Stage { kind, .. } = &self.plan else {
-            return "drops the root that waits: the machine stays as it is".into();
+        let verb = match &self.plan {
+            Plan::Cancel { .. } => return "drops the root that waits: the machine stays as it is".into(),
+            Plan::Reset { .. } => "back to pristine: takes back",
+            Plan::Stage { kind: Kind::Redo, .. } => "brings back",
+            Plan::Stage { .. } => "takes back",
         };
         let counts = count_actions(self.changes.iter().map(|change| change.action));
         let packages: Vec<String> = counts.iter().map(|(a, n)| format!("{n} {}", a.noun(*n))).collect();
-        let verb = if *kind == Kind::Redo { "brings back" } else { "takes back" };
         let what = match packages.split_last() {
             None => "no package change".to_owned(),
             Some((last, [])) => last.clone(),
@@ -158,14 +203,26 @@ impl Preview {
         }
         let kernel =
             self.changes.iter().any(|c| c.package.starts_with("linux-image-") && c.action != Action::Mark);
+        match (&self.state, &self.plan) {
+            (Some(StateChange::Fresh), _) => {
+                parts.push("begins state/ anew (the old one is kept with it)".into())
+            }
+            (Some(StateChange::From(_)), _) => parts.push("puts state/ back whole, as it was".into()),
+            (None, Plan::Reset { .. }) => parts.push("keeps state/".into()),
+            (None, _) => {}
+        }
         parts.push(if kernel { "changes the kernel".into() } else { "keeps the kernel".into() });
         parts.join(", ")
     }
 
     /// The entries that are taken back or brought back.
     pub fn entries<'a>(&self, facts: &'a ProfileFacts) -> Vec<&'a Entry> {
-        let Plan::Stage { takes_back, brings_back, .. } = &self.plan else { return Vec::new() };
+        let numbers = match &self.plan {
+            Plan::Stage { takes_back, brings_back, .. } => [takes_back.as_slice(), brings_back],
+            Plan::Reset { takes_back, .. } => [takes_back.as_slice(), &[]],
+            Plan::Cancel { .. } => return Vec::new(),
+        };
         let named = |number: &EntryNumber| facts.entries.iter().find(|entry| entry.number == *number);
-        takes_back.iter().chain(brings_back).filter_map(named).collect()
+        numbers.into_iter().flatten().filter_map(named).collect()
     }
 }

@@ -103,6 +103,8 @@ pub enum Kind {
     Delete,
     /// A deleted profile was brought back.
     Undelete,
+    /// A root staged from the pristine state of the profile.
+    Reset,
     /// Settings that live in the root were changed.
     Set,
     /// What was written into a root after an undo had been staged, kept when the root went.
@@ -115,6 +117,8 @@ pub enum Kind {
     PruneBase,
     /// A point taken by hand: the state before it IS the saved state.
     Save,
+    /// Paths went to @data/shared, or came back from there.
+    Share,
     /// Points and deleted profiles were let go. `more` says which: [`PRUNED_POINTS`].
     Prune,
     Other(String),
@@ -128,7 +132,7 @@ pub const PRUNED_POINTS: &str = "points";
 pub const PRUNED_PROFILES: &str = "profiles";
 
 impl Kind {
-    const NAMES: [(Kind, &'static str); 16] = [
+    const NAMES: [(Kind, &'static str); 18] = [
         (Kind::Packages, "packages"),
         (Kind::Undo, "undo"),
         (Kind::Redo, "redo"),
@@ -138,6 +142,8 @@ impl Kind {
         (Kind::Clone, "clone"),
         (Kind::Delete, "delete"),
         (Kind::Undelete, "undelete"),
+        (Kind::Reset, "reset"),
+        (Kind::Share, "share"),
         (Kind::Set, "set"),
         (Kind::Left, "left"),
         (Kind::Import, "import"),
@@ -156,13 +162,18 @@ impl Kind {
 
     /// Does an entry of this kind make `roots/<its number>`?
     pub fn makes_root(&self) -> bool {
-        matches!(self, Kind::Undo | Kind::Redo | Kind::Create | Kind::Clone)
+        self.leaves_its_root() || matches!(self, Kind::Create | Kind::Clone)
+    }
+
+    /// Does an entry of this kind move the pointer from the root it begins in to one it makes?
+    pub fn leaves_its_root(&self) -> bool {
+        matches!(self, Kind::Undo | Kind::Redo | Kind::Reset)
     }
 
     /// Does a plain `flipper-undo` take this kind back? Undo itself is not among them, so calling it
     /// again goes further back; `--redo` or the number takes an undo back.
     pub fn is_change(&self) -> bool {
-        matches!(self, Kind::Packages | Kind::Set | Kind::Restore)
+        matches!(self, Kind::Packages | Kind::Set | Kind::Restore | Kind::Reset)
     }
 
     /// Is its state worth returning to by its number, wherever the profile went since? The states an

@@ -58,6 +58,12 @@ pub enum Error {
     NothingToUndo { profile: ProfileId },
     NothingToRedo { profile: ProfileId, newer: Option<EntryNumber> },
     NothingToCancel { profile: ProfileId },
+    Waits { profile: ProfileId, entry: EntryNumber, what: String },
+    NoPristine { profile: ProfileId },
+    PristineOnOtherBase { profile: ProfileId, pristine: BaseVersion, now: BaseVersion },
+    NotKeepable { path: PathBuf, why: String },
+    NotShareable { path: PathBuf, why: String },
+    NotABuiltin { path: PathBuf, why: String },
     NotRestorable { path: PathBuf, why: String },
     BadStatePath { path: PathBuf, why: String },
     PurgesState { package: String, path: String },
@@ -124,6 +130,15 @@ impl Error {
             PointPruned { .. } => {
                 "what is kept, and why: flipper-profile prune --dry-run; pin what must stay: flipper-profile pin"
                     .into()
+            }
+            Waits { profile, .. } => {
+                format!("start the profile first, or drop what waits: flipper-undo --profile {profile} --cancel")
+            }
+            NoPristine { profile } => {
+                format!("go back by number: flipper-undo --profile {profile} --list; or make a fresh profile: flipper-profile create NEW")
+            }
+            PristineOnOtherBase { profile, pristine, .. } => {
+                format!("a fresh profile on it: flipper-profile create NEW --base {pristine}; back to before {profile} moved: flipper-undo --profile {profile} --list")
             }
             BadSetting { .. } => {
                 "a new pool's settings, explained: flipper-profiles(7), RETENTION; mend @journal/pool.conf".into()
@@ -202,6 +217,19 @@ impl fmt::Display for Error {
             NothingToUndo { profile } => write!(out, "nothing to undo in profile {profile}"),
             NothingToRedo { profile, .. } => write!(out, "nothing to redo in profile {profile}"),
             NothingToCancel { profile } => write!(out, "nothing waits for a boot in profile {profile}"),
+            Waits { profile, entry, what } => {
+                write!(out, "entry {entry} waits for the next start of {profile}: {what} must wait for it")
+            }
+            NoPristine { profile } => {
+                write!(out, "profile {profile} has no pristine state to go back to: an older program made it")
+            }
+            PristineOnOtherBase { profile, pristine, now } => write!(
+                out,
+                "the pristine state of {profile} stands on base {pristine}, and the profile on base {now} by now"
+            ),
+            NotKeepable { path, why } => write!(out, "{} cannot be kept: {why}", path.display()),
+            NotShareable { path, why } => write!(out, "{} cannot be shared: {why}", path.display()),
+            NotABuiltin { path, why } => write!(out, "{} is no built-in profile: {why}", path.display()),
             NotRestorable { path, why } => write!(out, "{} cannot be restored alone: {why}", path.display()),
             BadStatePath { path, why } => write!(out, "{}: {why}", path.display()),
             PurgesState { package, path } => {

@@ -105,6 +105,11 @@ impl Layout {
         self.data().join("home")
     }
 
+    /// `@data/shared`, a subvolume: what profiles have in common besides home, each path as in the profile
+    pub fn shared(&self) -> PathBuf {
+        self.data().join("shared")
+    }
+
     /// `@data/identity`: the hostname and the ssh host keys of this device; only root may look into it
     pub fn identity(&self) -> PathBuf {
         self.data().join("identity")
@@ -230,6 +235,23 @@ impl ProfileDir {
     /// `@profiles/lab/snapshots/57.state`: state/ as it was then, where there is one
     pub fn point_state(&self, entry: EntryNumber) -> PathBuf {
         self.snapshots().join(format!("{entry}.state"))
+    }
+
+    /// `@profiles/lab/pristine`: the root as the profile was made, sealed; laid out like a root. Profiles
+    /// of older programs have none.
+    pub fn pristine(&self) -> RootDir {
+        RootDir { dir: self.dir.join("pristine") }
+    }
+
+    /// `@profiles/lab/pristine.state`: state/ as the profile was made, sealed
+    pub fn pristine_state(&self) -> PathBuf {
+        self.dir.join("pristine.state")
+    }
+
+    /// `@profiles/lab/.state-57`: what becomes state/ once root 57 is current and nobody uses the one it
+    /// replaced; afterwards for a moment the old state/
+    pub fn next_state(&self, entry: EntryNumber) -> PathBuf {
+        self.dir.join(format!(".state-{entry}"))
     }
 
     /// `@profiles/lab/state`

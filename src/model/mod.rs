@@ -2,6 +2,7 @@
 //! every other room may use it.
 
 pub mod booted;
+pub mod builtin;
 pub mod carried;
 pub mod config;
 pub mod difference;
@@ -13,8 +14,10 @@ pub mod identity;
 pub mod kept;
 pub mod layout;
 pub mod ledger;
+pub mod own;
 pub mod profile;
 pub mod reserved;
+pub mod state_change;
 pub mod state_path;
 pub mod words;
 

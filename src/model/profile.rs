@@ -1,5 +1,7 @@
 //! profile.json: what belongs to a profile and does NOT roll back with its roots.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -24,6 +26,9 @@ pub struct Profile {
     /// Points that are kept whatever the rules say, ascending.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pins: Vec<Pin>,
+    /// Paths that lie in `@data/shared` and are bound into this profile, relative to its root, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "super::carried::as_texts")]
+    pub shared: Vec<PathBuf>,
     /// Which hostname and ssh host keys it has.
     #[serde(default, skip_serializing_if = "Identity::is_default")]
     pub identity: Identity,
@@ -57,4 +62,7 @@ pub struct Origin {
     /// The point it was cloned from; absent when it was cloned from the current root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub point: Option<EntryNumber>,
+    /// The built-in it was made from, e.g. `router`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub builtin: Option<String>,
 }

@@ -34,11 +34,14 @@ pub struct Stretch {
 }
 
 impl Stretch {
-    /// Did this entry happen in this stretch? A root's entries have larger numbers than the root.
+    /// Did this entry happen in this stretch? A root's entries have larger numbers than the root. A reset
+    /// is the first thing that happened in the root it made, and leaves the one it began in as it was.
     fn holds(self, entry: &Entry) -> bool {
-        entry.root == Some(self.root)
-            && entry.number > self.root
-            && self.below.is_none_or(|below| entry.number < below)
+        let is_here = match entry.kind {
+            Kind::Reset => entry.number == self.root,
+            _ => entry.root == Some(self.root) && entry.number > self.root,
+        };
+        is_here && self.below.is_none_or(|below| entry.number < below)
     }
 }
 
@@ -74,6 +77,12 @@ impl<'a> History<'a> {
         let maker = self.maker(root)?;
         match maker.kind {
             Kind::Undo | Kind::Redo => self.before(maker.target.filter(|target| *target < root)?),
+            // Pristine is what the profile was made as: before anything happened in its first root.
+            Kind::Reset => {
+                let made = |e: &&Entry| e.number < root && matches!(e.kind, Kind::Create | Kind::Clone);
+                let first = self.entries.iter().rev().find(made)?.number;
+                Some(Stretch { root: first, below: Some(first.next()) })
+            }
             Kind::Other(_) => {
                 let from = maker.root.filter(|from| *from < root)?;
                 Some(Stretch { root: from, below: Some(root.next()) })
@@ -192,6 +201,13 @@ pub(crate) mod tests {
             ("1 create, 2 apt @1, 3 undo>2 @1, 4 apt @1", 1, &[4, 3, 2]),
             ("1 create, 2 apt @1, 3 undo>2 @1, 4 redo>3 @3, 5 apt @4", 4, &[5, 2]),
             ("1 create, 2 apt @1, 3 undo>2 @1 cancelled, 4 apt @1", 1, &[4, 2]),
+            // a reset begins a line of its own, and undoing it returns to the old one
+            ("1 create, 2 apt @1, 3 reset @1, 4 apt @3", 3, &[4, 3]),
+            ("1 create, 2 apt @1, 3 reset @1, 4 apt @1", 1, &[4, 2]),
+            ("1 create, 2 apt @1, 3 reset @1, 4 apt @3, 5 reset @3", 5, &[5]),
+            ("1 create, 2 apt @1, 3 reset @1, 4 apt @3, 5 undo>4 @3", 5, &[3]),
+            ("1 create, 2 apt @1, 3 reset @1, 4 apt @3, 5 undo>3 @3", 5, &[2]),
+            ("1 create, 2 apt @1, 3 reset @1 cancelled, 4 apt @1", 1, &[4, 2]),
             // clone ends the line, wherever it came from
             ("3 apt @1, 4 clone>3 @1, 5 apt @4", 4, &[5]),
         ];

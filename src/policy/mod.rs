@@ -1,10 +1,12 @@
 //! DECISIONS. Facts in, a verdict or a plan out: nothing here reads, writes or asks.
 
 pub mod accounts;
+pub mod connections;
 pub mod descent;
 pub mod difference;
 pub mod identity;
 pub mod outcome;
+pub mod own;
 pub mod recover;
 pub mod repair;
 pub mod retention;
@@ -12,6 +14,7 @@ pub mod settled;
 pub mod space;
 pub mod span;
 pub mod state;
+pub mod state_line;
 pub mod text_diff;
 pub mod told;
 pub mod undo;

@@ -63,13 +63,14 @@ pub fn verdict(facts: &OpenFacts) -> Verdict {
         Kind::Packages => package_run(facts),
         Kind::Other(_) => Verdict::Leave,
         _ if !facts.author_gone => Verdict::Leave,
-        Kind::Undo | Kind::Redo | Kind::Create | Kind::Clone => pointer_decides(facts),
+        Kind::Undo | Kind::Redo | Kind::Reset | Kind::Create | Kind::Clone => pointer_decides(facts),
         Kind::Set | Kind::Restore => cut(facts.point_exists),
         // Its pointer goes back to the root it began in, which is in use.
         Kind::Cancel => done_if(facts.root.is_some() && facts.current == facts.root),
         Kind::Undelete | Kind::Import => done_if(facts.subject_exists),
         Kind::Delete | Kind::PruneBase => done_if(!facts.subject_exists),
         Kind::Left | Kind::Save => done_if(facts.point_exists),
+        Kind::Share => close(State::Interrupted, "cut off: do it again to finish it"),
         Kind::Prune => close(State::Interrupted, "cut off: what it did not delete goes with the next prune"),
         Kind::Default => close(State::Interrupted, "cut off: the old default or the new one is in force"),
     }
@@ -175,6 +176,10 @@ mod tests {
             ("cancel", "used at41", "completed"),
             ("cancel", "used", "cancelled"), // it still points to what waits
             ("cancel", "used at41 busy", "leave"),
+            ("reset", "used made point at60", "completed"),
+            ("reset", "made point at41", "cancelled drop"),
+            ("share", "point at41", "interrupted"),
+            ("share", "busy point at41", "leave"),
             ("create", "made at60", "completed"),
             ("create", "made", "cancelled drop"),
             ("clone", "", "cancelled"),

@@ -50,7 +50,7 @@ pub fn of_entry(
             let to = points.contains(&number).then_some(Kept::Point(number))?;
             Some(Span { from: Kept::Point(from), to, mixed: Vec::new() })
         }
-        Kind::Undo | Kind::Redo => {
+        Kind::Undo | Kind::Redo | Kind::Reset => {
             let from = points.contains(&number).then_some(Kept::Point(number))?;
             let made = || first_state(history, points, roots, number, number);
             let to = entry.target.filter(|t| points.contains(t)).map(Kept::Point).or_else(made)?;
@@ -152,6 +152,10 @@ mod tests {
         assert_eq!(span(line, &[3, 4, 5], &[3], 3), "3>4", "else the first one of the root it made");
         assert_eq!(span(line, &[3], &[3], 3), "3>r3 +4");
         assert_eq!(span(line, &[2, 3, 4, 5], &[3], 5), "-");
+        let reset = "1 create, 2 apt @1, 3 reset @1, 4 apt @3";
+        assert_eq!(span(reset, &[2, 3, 4], &[3], 2), "2>3");
+        assert_eq!(span(reset, &[2, 3, 4], &[3], 3), "3>4");
+        assert_eq!(span(reset, &[2, 3], &[3], 3), "3>r3 +4");
     }
 
     #[test]

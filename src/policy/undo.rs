@@ -67,6 +67,15 @@ pub enum Plan {
         /// The root it leaves is in use: the new one waits for a boot.
         waits: bool,
     },
+    /// A new root from the profile's pristine state.
+    Reset {
+        leaves: EntryNumber,
+        /// Changes in `current` that will not be in the new root, newest first.
+        takes_back: Vec<EntryNumber>,
+        /// state/ begins anew too.
+        wipes: bool,
+        waits: bool,
+    },
     /// The pointer goes back to the root in use; `entry` becomes cancelled.
     Cancel { entry: EntryNumber, back_to: EntryNumber },
 }
@@ -76,6 +85,14 @@ impl Plan {
     pub fn target(&self) -> Option<EntryNumber> {
         match self {
             Plan::Stage { target, .. } => Some(*target),
+            Plan::Reset { .. } | Plan::Cancel { .. } => None,
+        }
+    }
+
+    /// The root whose state becomes this entry's own point; None where no root is made.
+    pub fn leaves(&self) -> Option<EntryNumber> {
+        match self {
+            Plan::Stage { leaves, .. } | Plan::Reset { leaves, .. } => Some(*leaves),
             Plan::Cancel { .. } => None,
         }
     }
@@ -91,6 +108,24 @@ pub fn plan(facts: &Facts<'_>, ask: Ask) -> Result<Plan> {
         Ask::Redo => Ok(stage(facts, history, redo(facts, history)?, Some(Kind::Redo))),
         Ask::Cancel => cancel(facts),
     }
+}
+
+/// Back to pristine. Refused while a root waits: what is in use then is not what would be reset.
+pub fn reset(facts: &Facts<'_>, wipes: bool) -> Result<Plan> {
+    if let Some(entry) = waiting(facts) {
+        return Err(Error::Waits { profile: facts.profile.clone(), entry, what: "a reset".into() });
+    }
+    let history = History::new(facts.entries);
+    let line: Vec<&Entry> = history.line(facts.current).into_iter().filter(|e| changes(e)).collect();
+    if let Some(open) = line.iter().find(|e| e.is_open()) {
+        return Err(Error::Busy { what: format!("entry {}", open.number) });
+    }
+    Ok(Plan::Reset {
+        leaves: facts.current,
+        takes_back: line.iter().map(|e| e.number).collect(),
+        wipes,
+        waits: facts.in_use.is_some(),
+    })
 }
 
 /// The root that waits for its boot: another one is in use.
@@ -111,7 +146,7 @@ pub fn left_behind(facts: &Facts<'_>) -> Vec<EntryNumber> {
 pub fn went_with(entries: &[Entry], left: &Entry) -> Option<(EntryNumber, Vec<EntryNumber>)> {
     let history = History::new(entries);
     let of_root = |e: &&Entry| e.root.is_some() && e.root == left.root && e.number < left.number;
-    let left_it = |e: &&Entry| matches!(e.kind, Kind::Undo | Kind::Redo);
+    let left_it = |e: &&Entry| e.kind.leaves_its_root();
     let since = entries.iter().rev().filter(of_root).find(left_it)?.number;
     let stretch = Stretch { root: left.root?, below: Some(left.number) };
     let changes = history.changes_in(stretch).map(|e| e.number).take_while(|number| *number > since);
@@ -176,17 +211,18 @@ fn redo(facts: &Facts<'_>, history: History<'_>) -> Result<EntryNumber> {
         match history.maker(stretch.root).map(|maker| &maker.kind) {
             Some(Kind::Undo) if newer.is_none() => return kept(facts, stretch.root),
             Some(Kind::Redo | Kind::Other(_)) => continue,
-            Some(Kind::Undo) => break,
+            Some(Kind::Undo | Kind::Reset) => break,
             _ => newer = None, // no undo to return before: nothing stands in the way of one
         }
     }
     Err(Error::NothingToRedo { profile: facts.profile.clone(), newer })
 }
 
-/// Taking a waiting undo back is forgetting it. A waiting redo is not: redo goes further forward.
+/// Taking a waiting undo back is forgetting it. A waiting redo is not: redo goes further forward. A
+/// reset that waits is no undo: there is nothing to redo.
 fn redo_is_cancel(facts: &Facts<'_>, history: History<'_>) -> bool {
-    let by_redo = |root| history.maker(root).is_some_and(|maker| maker.kind == Kind::Redo);
-    waiting(facts).is_some_and(|root| !by_redo(root))
+    let other = |maker: &Entry| matches!(maker.kind, Kind::Redo | Kind::Reset);
+    waiting(facts).is_some_and(|root| !history.maker(root).is_some_and(other))
 }
 
 fn cancel(facts: &Facts<'_>) -> Result<Plan> {

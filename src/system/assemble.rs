@@ -16,7 +16,7 @@ use crate::model::{BaseVersion, Layout};
 
 use super::pool::Pool;
 use super::state::{self, settle};
-use super::{files, roots};
+use super::{files, roots, shared};
 
 /// What is to be assembled.
 pub struct Assembly<'a> {
@@ -56,7 +56,8 @@ impl Assembly<'_> {
         let whole = mount_state(self.pool, self.profile)?;
         let bound = state::found(&whole)?.iter().try_for_each(|path| self.bind(&whole, path));
         umount2(&whole, MntFlags::MNT_DETACH).at("unmount", &whole)?;
-        bound
+        bound?;
+        shared::mount_shared(self.pool, self.profile, self.target)
     }
 
     /// One path of state/ over the root's, which gives it the directories it lacks.
@@ -130,7 +131,7 @@ fn existing_base(layout: &Layout, version: &BaseVersion) -> Result<PathBuf> {
     if base.is_dir() { Ok(base) } else { Err(Error::NoSuchBase { version: version.clone() }) }
 }
 
-fn subvolume(pool: &Pool, inside: &Path, target: &Path, flags: MsFlags) -> Result<()> {
+pub fn subvolume(pool: &Pool, inside: &Path, target: &Path, flags: MsFlags) -> Result<()> {
     let options = format!("subvol={}", inside.display());
     mount(Some(&pool.device), target, Some("btrfs"), flags, Some(options.as_str())).at("mount", target)
 }

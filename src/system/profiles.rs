@@ -33,6 +33,24 @@ fn lock_aside(dir: &ProfileDir) -> Result<Lock> {
     }
 }
 
+/// What a reset goes back to: the root and the state/ of a profile that is being made.
+pub fn seal_pristine(dir: &ProfileDir, number: EntryNumber) -> Result<()> {
+    btrfs::point(dir.root(number).path(), dir.pristine().path())?;
+    btrfs::point(&dir.state(), &dir.pristine_state())
+}
+
+/// A clone goes back to what its source was made as. Profiles of older programs have nothing to hand on.
+pub fn hand_on_pristine(from: &ProfileDir, to: &ProfileDir) -> Result<()> {
+    let pairs = [
+        (from.pristine().path().to_path_buf(), to.pristine().path().to_path_buf()),
+        (from.pristine_state(), to.pristine_state()),
+    ];
+    for (from, to) in pairs.into_iter().filter(|(from, _)| from.is_dir()) {
+        btrfs::point(&from, &to)?;
+    }
+    Ok(())
+}
+
 /// Everything is synced, then the directory gets its name: it is there, whole, or it is not.
 pub fn publish(from: &ProfileDir, to: &ProfileDir) -> Result<()> {
     files::sync_file_system(from.path())?;

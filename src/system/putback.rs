@@ -133,6 +133,18 @@ fn replace(source: &Path, meta: &fs::Metadata, target: &Path) -> Result<()> {
     fs::rename(&aside, target).at("rename to", target) // the visible moment of this path
 }
 
+/// Another text for a file that is there, with its owner, mode and extended attributes.
+pub fn replace_text(path: &Path, text: &[u8]) -> Result<()> {
+    let aside = files::beside(path, ".flipper-new");
+    files::remove_tree(&aside)?;
+    fs::write(&aside, b"").at("make", &aside)?;
+    fs::set_permissions(&aside, fs::Permissions::from_mode(0o600)).at("set the mode of", &aside)?;
+    fs::write(&aside, text).at("write", &aside)?;
+    files::copy_attributes(path, &aside)?;
+    fs::File::open(&aside).and_then(|f| f.sync_all()).at("sync", &aside)?;
+    fs::rename(&aside, path).at("rename to", path) // the visible moment of this file
+}
+
 fn make(source: &Path, meta: &fs::Metadata, aside: &PathBuf) -> Result<()> {
     let kind = meta.file_type();
     if kind.is_symlink() {

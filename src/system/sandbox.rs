@@ -100,6 +100,22 @@ fn alone(assembly: &Assembly, hostname: &str, command: &[OsString]) -> Result<i3
     status
 }
 
+/// Like [`supervise`], in a child: a process that made a PID namespace can start nothing more outside of it
+/// once that one has ended. It ends with us.
+pub fn supervise_apart(root: &Path, hostname: &str, command: &[OsString]) -> Result<i32> {
+    match unsafe { fork() }.at("fork for", root)? {
+        ForkResult::Child => {
+            unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) };
+            let status = supervise(root, hostname, command).unwrap_or_else(|error| tell(&error));
+            unsafe { libc::_exit(status) }
+        }
+        ForkResult::Parent { child } => match waitpid(child, None).at("wait for", root)? {
+            WaitStatus::Exited(_, status) => Ok(status),
+            _ => Ok(128),
+        },
+    }
+}
+
 static FIRST_PROCESS: AtomicI32 = AtomicI32::new(0);
 
 extern "C" fn end_the_run(_: libc::c_int) {

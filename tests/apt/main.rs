@@ -14,6 +14,7 @@ mod endings;
 mod fields;
 mod foreign;
 mod frontends;
+mod own;
 mod refusing;
 mod repo;
 mod rig;

@@ -38,7 +38,7 @@ fn a_profile_is_published_whole() {
     let root = rig.root_dir("lab");
     assert_eq!(
         rig.names("@profiles/lab"),
-        ["current", "lock", "profile.json", "roots", "snapshots", "state"]
+        ["current", "lock", "pristine", "pristine.state", "profile.json", "roots", "snapshots", "state"]
     );
     for (file, text) in
         [("base", "13.1\n"), ("args", "\n"), ("dtbo", "\n"), ("entry", &format!("{number}\n"))]

@@ -110,10 +110,83 @@ fn a_redo() {
 }
 
 #[test]
+fn an_undo_that_keeps() {
+    let command = |_: &Rig| ["--keep", "/opt", "--keep", "/etc/step"].map(str::to_owned).to_vec();
+    let back: &[&[&str]] = &[&["--redo"]];
+    sweep(&Case { name: "undo --keep", in_use: false, prepare: &[], command, back, drops: false });
+}
+
+#[test]
+fn a_reset() {
+    let command = |_: &Rig| vec!["reset".to_owned()];
+    sweep(&Case { name: "reset", in_use: false, prepare: &[], command, back: &[UNDO], drops: false });
+}
+
+#[test]
+fn a_reset_with_its_state() {
+    let command = |_: &Rig| vec!["reset".to_owned(), "--wipe".to_owned()];
+    sweep(&Case { name: "reset --wipe", in_use: false, prepare: &[], command, back: &[UNDO], drops: false });
+}
+
+#[test]
+fn a_reset_of_a_running_profile() {
+    let command = |_: &Rig| vec!["reset".to_owned(), "--wipe".to_owned()];
+    let back: &[&[&str]] = &[&["--cancel"]];
+    sweep(&Case { name: "reset in use", in_use: true, prepare: &[], command, back, drops: false });
+}
+
+/// Taking a reset --wipe back exchanges state/ once more.
+#[test]
+fn an_undo_of_a_reset() {
+    let (prepare, back): (&[&[&str]], &[&[&str]]) = (&[&["reset", "--wipe"]], &[&["--redo"]]);
+    sweep(&Case { name: "undo reset", in_use: false, prepare, command: plain, back, drops: false });
+}
+
+#[test]
 fn an_undo_of_an_undo() {
     // The root that an undo made has the number of the undo.
     let command = |rig: &Rig| vec![rig.current("lab").to_string()];
     sweep(&Case { name: "by number", in_use: false, prepare: &[UNDO], command, back: &[UNDO], drops: false });
+}
+
+/// A built-in appears whole or not at all, also when what is left of it is cleared away in two goes.
+#[test]
+fn a_built_in() {
+    let rig = with_two_changes();
+    let dir = rig.path("builtin");
+    std::fs::create_dir(&dir).unwrap();
+    std::fs::write(dir.join("builtin.conf"), "id=router\nbase=13.*\n").unwrap();
+    let point = rig.in_pool(format!("@profiles/lab/snapshots/{}", rig.last_entry("lab").0));
+    let stream = dir.join("upper.stream");
+    crate::rig::need("btrfs", crate::rig::btrfs(&["send", "--quiet", "-f"]).arg(&stream).arg(point));
+    let words = |id: &str| ["install-builtin", dir.to_str().unwrap(), "--id", id].map(str::to_owned);
+    let moments = trace(&rig, "flipper-profile", &words("whole"));
+    assert_eq!(moments.iter().filter(|m| m.moves_the_pointer).count(), 1, "one visible moment: {moments:?}");
+    let made = |id: &str| upper(&rig.root_dir(id));
+    let whole = made("whole");
+    let (mut cut, mut published) = (0, 0);
+    for (at, moment) in chosen(&moments).into_iter().enumerate() {
+        let id = format!("cut-{at}");
+        let options = ["-o", "/dev/null", "-e", &moment.inject()];
+        cut += usize::from(under_strace(&rig, "flipper-profile", &words(&id), &options).status == 137);
+        recover(&rig, at);
+        rig.verify();
+        let there = rig.in_pool(format!("@profiles/{id}")).is_dir();
+        if there {
+            assert_same(&whole, &made(&id));
+            rig.profile(&["--yes", "reset", &id]).ok();
+            assert_same(&whole, &made(&id));
+            published += 1;
+        }
+        let hidden: Vec<_> =
+            rig.names("@profiles").into_iter().filter(|name| name.starts_with('.')).collect();
+        assert_eq!(hidden, [".template"], "{moment:?}");
+        if rig.in_pool(format!("@journal/entries/{id}")).is_dir() && !rig.entries(&id).is_empty() {
+            let expected = if there { "completed" } else { "cancelled" };
+            assert_eq!(rig.entries(&id)[0].1["state"], expected, "{moment:?}");
+        }
+    }
+    assert!(cut > 5 && published > 0 && published < cut, "{cut} cuts, {published} published");
 }
 
 /// A root that an undo left, and that was written after it: kept whole before it goes, once.
@@ -163,7 +236,8 @@ fn leave_a_written_root(rig: &Rig, at: usize) -> Place {
     crate::rig::within(std::time::Duration::from_secs(10), "the run has ended", || {
         !std::path::Path::new(&format!("/proc/{first}")).exists()
     });
-    Place { current: number, upper: upper(&root), roots: BTreeSet::new() }
+    let state = tree::read(&rig.in_pool("@profiles/lab/state"));
+    Place { current: number, upper: upper(&root), state, roots: BTreeSet::new() }
 }
 
 fn kept_by(rig: &Rig, entry: u64) -> Tree {
@@ -177,7 +251,7 @@ fn with_two_changes() -> Rig {
         rig.sh("lab", &format!("echo {step} > /etc/step; mkdir /opt/step-{step}; rm -rf /opt/data/deep"));
         rig.profile(&["set", "lab", "--args", &format!("step={step}")]).ok();
     }
-    rig.sh("lab", "echo 2 > /etc/step");
+    rig.sh("lab", "echo 2 > /etc/step; echo 2 > /var/log/step");
     rig
 }
 
@@ -190,7 +264,8 @@ fn sweep(case: &Case) {
     }
     undo_each(&rig, case.prepare);
     let before = Place::look(&rig);
-    let moments = trace(&rig, "flipper-undo", &whole(&(case.command)(&rig)));
+    let (program, words) = called(&(case.command)(&rig));
+    let moments = trace(&rig, program, &words);
     assert_eq!(moments.iter().filter(|m| m.moves_the_pointer).count(), 1, "one visible moment: {moments:?}");
     let after = Place::look(&rig);
     assert_ne!(before.current, after.current, "{}: the command moved nothing", case.name);
@@ -219,6 +294,7 @@ fn sweep(case: &Case) {
 struct Place {
     current: u64,
     upper: Tree,
+    state: Tree,
     roots: BTreeSet<u64>,
 }
 
@@ -227,6 +303,7 @@ impl Place {
         Place {
             current: rig.current("lab"),
             upper: upper(&rig.root_dir("lab")),
+            state: tree::read(&rig.in_pool("@profiles/lab/state")),
             roots: rig.names("@profiles/lab/roots").iter().map(|name| name.parse().unwrap()).collect(),
         }
     }
@@ -249,7 +326,9 @@ fn check(
 ) -> bool {
     let now = Place::look(rig);
     let done = now.current != start.current;
-    assert_same(if done { &after.upper } else { &start.upper }, &now.upper);
+    let of = if done { after } else { start };
+    assert_same(&of.upper, &now.upper);
+    assert_same(&of.state, &now.state);
     rig.verify();
     let entries = rig.entries("lab");
     let on_disk: States =
@@ -289,7 +368,9 @@ pub fn recover(rig: &Rig, at: usize) {
 
 fn undo_each(rig: &Rig, each: &[&[&str]]) {
     for words in each {
-        rig.undo(&[&["--profile", "lab", "--yes"], *words].concat()).ok();
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let (program, words) = called(&words);
+        rig.run(program, &words.iter().map(String::as_str).collect::<Vec<_>>()).ok();
     }
 }
 
@@ -320,7 +401,8 @@ pub fn trace(rig: &Rig, program: &str, words: &[String]) -> Vec<Moment> {
         };
         let nth: &mut usize = seen.entry(call.to_owned()).or_default();
         *nth += 1;
-        let moves_the_pointer = call.starts_with("rename") && rest.contains("lab/current\"");
+        let moves_the_pointer =
+            call.starts_with("rename") && (rest.contains("lab/current\"") || rest.contains("/.new-"));
         moments.push(Moment { call: call.to_owned(), nth: *nth, moves_the_pointer });
     }
     moments
@@ -334,12 +416,20 @@ pub fn chosen(moments: &[Moment]) -> Vec<Moment> {
     taken.map(|(_, moment)| moment.clone()).collect()
 }
 
-fn whole(words: &[String]) -> Vec<String> {
-    ["--profile", "lab", "--yes"].map(str::to_owned).iter().chain(words).cloned().collect()
+/// The words of a case: of flipper-undo, or a verb of flipper-profile.
+fn called(words: &[String]) -> (&'static str, Vec<String>) {
+    let of = |first: &[&str], rest: &[String]| {
+        first.iter().map(|w| (*w).to_owned()).chain(rest.to_vec()).collect()
+    };
+    match words.split_first() {
+        Some((verb, rest)) if verb == "reset" => ("flipper-profile", of(&["--yes", "reset", "lab"], rest)),
+        _ => ("flipper-undo", of(&["--profile", "lab", "--yes"], words)),
+    }
 }
 
 fn strace(rig: &Rig, words: &[String], inject: &str) -> Ended {
-    under_strace(rig, "flipper-undo", &whole(words), &["-o", "/dev/null", "-e", inject])
+    let (program, words) = called(words);
+    under_strace(rig, program, &words, &["-o", "/dev/null", "-e", inject])
 }
 
 pub fn under_strace(rig: &Rig, program: &str, words: &[String], options: &[&str]) -> Ended {

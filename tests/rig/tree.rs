@@ -46,6 +46,12 @@ impl Tree {
         self
     }
 
+    /// Only what lies at or below a path.
+    pub fn under(mut self, path: &str) -> Tree {
+        self.0.retain(|inside, _| inside.starts_with(path));
+        self
+    }
+
     /// Two names of one file compare like two files.
     pub fn without_link_groups(mut self) -> Tree {
         for line in self.0.values_mut() {

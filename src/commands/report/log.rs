@@ -119,6 +119,8 @@ fn what(entry: &Entry) -> String {
         Kind::Packages => packages(entry),
         Kind::Undo => format!("undo: back to before {target}"),
         Kind::Redo => format!("redo: again as before {target}"),
+        Kind::Reset => "reset: back to pristine".to_owned(),
+        Kind::Share => entry.outcome.clone().unwrap_or_else(|| "paths shared".to_owned()),
         Kind::Cancel => {
             let dropped = entry.cancels.map_or("?".to_owned(), |dropped| dropped.to_string());
             format!("cancel: entry {dropped} dropped before its boot")

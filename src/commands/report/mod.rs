@@ -87,6 +87,20 @@ pub fn confirm(question: &str, yes: bool) -> Result<()> {
     if answer.trim().eq_ignore_ascii_case("y") { Ok(()) } else { Err(refused()) }
 }
 
+/// One question with yes for an answer unless the person says no. Only where [`may_ask`].
+pub fn ask(question: &str) -> bool {
+    let _ = write!(std::io::stderr(), "{} [Y/n] ", safe(question));
+    let _ = std::io::stderr().flush();
+    let mut answer = String::new();
+    let _ = std::io::stdin().lock().read_line(&mut answer);
+    !answer.trim().to_lowercase().starts_with('n')
+}
+
+/// Is there somebody to answer?
+pub fn may_ask() -> bool {
+    std::io::stdin().is_terminal()
+}
+
 /// A bar on a terminal, nothing elsewhere.
 pub fn progress(what: &str, length: u64) -> ProgressBar {
     if !std::io::stderr().is_terminal() {

@@ -11,6 +11,7 @@ mod bases;
 mod device;
 mod journal;
 mod pool;
+mod pristine;
 mod profiles;
 
 /// How much of a base is read again and held against its manifest.

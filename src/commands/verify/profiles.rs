@@ -35,6 +35,7 @@ pub fn check(session: &Session, id: &ProfileId, findings: &mut Findings) -> Resu
     for number in roots::numbers(&dir.snapshots())? {
         point(session, id, &dir, number, findings)?;
     }
+    super::pristine::check(session, id, &dir, current, findings)?;
     state(session, id, &dir, findings)?;
     pool::written_aside(dir.path(), &format!("@profiles/{id}"), findings)
 }

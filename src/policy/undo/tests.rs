@@ -31,6 +31,9 @@ fn brief(plan: Result<Plan>) -> String {
             list("+", &brings_back),
             list("cancels ", &Vec::from_iter(cancels))
         ),
+        Ok(Plan::Reset { leaves, takes_back, waits, .. }) => {
+            format!("reset, leaves {leaves}{}:{}", if waits { " in use" } else { "" }, list("-", &takes_back))
+        }
         Ok(Plan::Cancel { entry, back_to }) => format!("cancel {entry}, back to {back_to}"),
         Err(Error::NothingToRedo { newer, .. }) => {
             format!("nothing to redo:{}", list("", &Vec::from_iter(newer)))
@@ -53,7 +56,8 @@ fn answer(text: &str, at: &str, gone: &[u64], question: &str) -> (String, Vec<u6
         points: &points,
     };
     let behind = left_behind(&facts).iter().map(|n| n.get()).collect();
-    (brief(plan(&facts, ask(question))), behind)
+    let planned = if question == "reset" { reset(&facts, false) } else { plan(&facts, ask(question)) };
+    (brief(planned), behind)
 }
 
 #[test]
@@ -132,6 +136,32 @@ fn plans_while_a_root_waits() {
     for (text, at, question, expected, behind) in rows {
         let expected = (expected.to_owned(), behind.to_vec());
         assert_eq!(answer(text, at, &[], question), expected, "{text} at {at}, {question}");
+    }
+}
+
+/// A reset is a change like any other: undo takes it back, and what it took away is in the line again.
+#[test]
+fn resets() {
+    const RESET: &str = "1 create, 2 apt @1, 3 apt @1, 4 reset @1";
+    let taken_back = "1 create, 2 apt @1, 3 apt @1, 4 reset @1, 5 undo>4 @4";
+    let rows = [
+        (TWO_RUNS, "1", "reset", "reset, leaves 1 in use: -3 -2"),
+        (TWO_RUNS, "1/", "reset", "reset, leaves 1: -3 -2"),
+        ("1 create", "1/", "reset", "reset, leaves 1:"),
+        ("1 create, 2 apt @1 open", "1", "reset", "another program is working on entry 2"),
+        (UNDONE, "5/4", "reset", "entry 5 waits for the next start of lab: a reset must wait for it"),
+        (RESET, "4", "last", "undo 4, leaves 4 in use: -4 +3 +2"),
+        (RESET, "4", "3", "entry 3 is not in the line of descent of what lab is now"),
+        (RESET, "4", "redo", "nothing to redo: 4"),
+        (RESET, "4", "reset", "reset, leaves 4 in use: -4"),
+        (RESET, "4/1", "cancel", "cancel 4, back to 1"),
+        (RESET, "4/1", "redo", "nothing to redo: 4"),
+        (RESET, "4/1", "last", "undo 4, leaves 1 in use: -4 +3 +2 cancels 4"),
+        (taken_back, "5", "last", "undo 3, leaves 5 in use: -3"),
+        (taken_back, "5", "redo", "redo 5, leaves 5 in use: -3 -2 +4"),
+    ];
+    for (text, at, question, expected) in rows {
+        assert_eq!(answer(text, at, &[], question).0, expected, "{text} at {at}, {question}");
     }
 }
 

@@ -26,6 +26,7 @@ mod renames;
 mod side;
 mod tree;
 mod walk;
+mod written;
 
 use std::path::PathBuf;
 
@@ -36,6 +37,7 @@ use crate::model::layout::RootDir;
 use super::{btrfs, files};
 use side::Side;
 use walk::Walk;
+pub use written::Written;
 
 /// A root or a point with its base.
 #[derive(Clone, Debug)]
@@ -57,6 +59,8 @@ impl State {
 #[derive(Debug)]
 pub struct Difference {
     pub changes: Vec<PathChange>,
+    /// The transaction until which the two were one; 0 where none is known.
+    pub since: u64,
     /// No common transaction was known: everything was compared, which takes as long as both are large.
     pub everything: bool,
 }
@@ -69,7 +73,7 @@ pub fn between(a: &State, b: &State) -> Result<Difference> {
     }
     let ids = (btrfs::subvolume_id(&a.subvolume)?, btrfs::subvolume_id(&b.subvolume)?);
     if ids.0 == ids.1 {
-        return Ok(Difference { changes: Vec::new(), everything: false });
+        return Ok(Difference { changes: Vec::new(), since: 0, everything: false });
     }
     let (mut side_a, mut side_b) = (Side::open(a)?, Side::open(b)?);
     let since = lineage::common(&mut side_a.tree.search, ids.0, ids.1).at("search", &a.subvolume)?;
@@ -80,5 +84,5 @@ pub fn between(a: &State, b: &State) -> Result<Difference> {
     walk.begin_at_the_top()?;
     walk.settle_names()?;
     walk.found.sort();
-    Ok(Difference { changes: walk.found, everything: since.is_none() })
+    Ok(Difference { changes: walk.found, since: since.unwrap_or(0), everything: since.is_none() })
 }

@@ -71,7 +71,8 @@ impl Tree {
         Ok(())
     }
 
-    fn scan(&mut self, after: u64) -> io::Result<()> {
+    /// Keeps the inodes that were touched after a transaction, so that asking for them costs nothing.
+    pub fn scan(&mut self, after: u64) -> io::Result<()> {
         let first = Key::new(FIRST_FREE, INODE_ITEM, 0);
         let last = Key::new(LAST_FREE, u8::MAX, u64::MAX);
         let range = Range::between(HERE, first, last).since(after + 1);

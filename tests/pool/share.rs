@@ -1,0 +1,131 @@
+//! `flipper-profile share`: paths that profiles have in common, that undo leaves alone, and of which no byte
+//! is lost on the way.
+
+use std::fs;
+
+use crate::rig::Rig;
+use crate::rig::tree::{assert_same, read};
+
+fn share(rig: &Rig, id: &str, paths: &[&str]) -> crate::rig::Ended {
+    rig.profile(&[&["share", "--profile", id], paths].concat())
+}
+
+fn with_music() -> Rig {
+    let rig = Rig::with_lab();
+    rig.sh("lab", "mkdir -p /srv/music/deep; echo song > '/srv/music/a song'; ln '/srv/music/a song' /srv/music/deep/same");
+    rig.sh(
+        "lab",
+        "chown -R 7:8 /srv/music; chmod 2770 /srv/music; echo net > /etc/wifi.conf; chmod 600 /etc/wifi.conf",
+    );
+    rig
+}
+
+#[test]
+fn a_folder_and_a_file_are_the_same_in_both_profiles() {
+    let rig = with_music();
+    rig.profile(&["create", "other"]).ok();
+    let music = rig.mounted("lab", |dir| read(&dir.join("srv/music")));
+    share(&rig, "lab", &["/srv/music", "/etc/wifi.conf"]).ok();
+    assert_same(&music, &read(&rig.in_pool("@data/shared/srv/music")));
+    assert_eq!(
+        fs::read_dir(rig.root_dir("lab").join("root/srv/music")).unwrap().count(),
+        0,
+        "an empty place"
+    );
+    assert_eq!(
+        rig.sh("lab", "cat '/srv/music/a song' /etc/wifi.conf; stat -c '%a %u' /srv/music /etc/wifi.conf"),
+        "song\nnet\n2770 7\n600 0"
+    );
+    share(&rig, "other", &["/srv/music"]).ok();
+    rig.sh("other", "echo new > /srv/music/new; mv /srv/music/new /srv/music/renamed");
+    assert_eq!(rig.sh("lab", "cat /srv/music/renamed; cat /srv/music/deep/same"), "new\nsong");
+    let list = rig.profile(&["share", "--list", "--json"]).json();
+    assert_eq!(
+        list,
+        serde_json::json!([{"path": "etc/wifi.conf", "profiles": ["lab"]}, {"path": "srv/music", "profiles": ["lab", "other"]}])
+    );
+    let text = rig.profile(&["share", "--list"]).ok().out;
+    assert!(text.contains("/srv/music      lab, other"), "{text}");
+    let (_, entry) = rig.last_entry("lab");
+    assert_eq!(
+        (&entry["kind"], &entry["outcome"]),
+        (&"share".into(), &"shared: /srv/music, /etc/wifi.conf".into())
+    );
+    // Twice is once; a clone shares alike.
+    share(&rig, "lab", &["/srv/music"]).ok();
+    rig.profile(&["clone", "lab", "copy"]).ok();
+    assert_eq!(rig.sh("copy", "cat /srv/music/renamed"), "new");
+    rig.verify();
+}
+
+#[test]
+fn undo_and_reset_leave_it_alone() {
+    let rig = with_music();
+    rig.profile(&["set", "lab", "--args", "quiet"]).ok();
+    share(&rig, "lab", &["/srv/music"]).ok();
+    rig.sh("lab", "echo later > /srv/music/later");
+    rig.undo(&["--profile", "lab", "--yes"]).ok();
+    assert_eq!(rig.sh("lab", "ls /srv/music"), "a song\ndeep\nlater");
+    rig.profile(&["--yes", "reset", "lab"]).ok();
+    assert_eq!(rig.sh("lab", "cat /srv/music/later"), "later", "a pristine root never had the place");
+    rig.profile(&["unshare", "/srv/music", "--profile", "lab"]).ok();
+    assert_eq!(rig.sh("lab", "ls /srv/music; stat -c '%a %u' /srv/music"), "a song\ndeep\nlater\n2770 7");
+    assert!(rig.in_pool("@data/shared/srv/music/later").exists(), "nothing is deleted");
+    rig.profile(&["unshare", "/srv/music", "--profile", "lab"]).refused("lab does not share it");
+    rig.verify();
+}
+
+#[test]
+fn refused_before_anything_changes() {
+    let rig = with_music();
+    rig.profile(&["create", "other"]).ok();
+    rig.sh("other", "mkdir -p /srv/music; echo mine > /srv/music/mine; ln -s /srv /link; mkfifo /srv/pipe");
+    share(&rig, "lab", &["/srv/music"]).ok();
+    let (tree, entries) = (rig.tree("other"), rig.entries("other"));
+    for (path, why) in [
+        ("/srv/music", "others share it already, and here is something else"),
+        ("/srv", "one lies in the other"),
+        ("/srv/music/deep", "one lies in the other"),
+        ("/link/x", "a link leads to it"),
+        ("/srv/pipe", "neither a file nor a folder"),
+        ("/srv/nothing", "there is nothing"),
+        ("/etc/passwd", "programs replace it by a rename"),
+        ("/etc/machine-id", "programs replace it by a rename"),
+        ("/var/lib/dpkg", "dpkg's database"),
+        ("/var/lib/dpkg/info", "dpkg's database"),
+        ("/var", "dpkg's database"),
+        ("/home/anna", "shared by all profiles already"),
+        ("/var/log/x", "undo leaves it alone"),
+        ("/etc", "made of packages"),
+        ("srv/x", "absolute path"),
+    ] {
+        share(&rig, "other", &[path]).refused(why);
+    }
+    let run = rig.start_waiting("other");
+    share(&rig, "other", &["/opt/data"]).refused("is in use");
+    run.end();
+    assert_eq!(entries, rig.entries("other"));
+    assert_same(&tree, &rig.tree("other"));
+    rig.verify();
+}
+
+/// A description or a place that is broken does not keep a profile from starting.
+#[test]
+fn a_profile_starts_without_what_it_cannot_share() {
+    let rig = with_music();
+    share(&rig, "lab", &["/srv/music", "/etc/wifi.conf"]).ok();
+    rig.mounted("lab", |dir| {
+        fs::remove_dir(dir.join("srv/music")).unwrap();
+        std::os::unix::fs::symlink("/etc", dir.join("srv/music")).unwrap();
+        fs::remove_file(dir.join("etc/wifi.conf")).unwrap();
+        fs::create_dir(dir.join("etc/wifi.conf")).unwrap();
+    });
+    assert_eq!(rig.sh("lab", "echo started; ls -d /srv/music/hostname 2>/dev/null || :"), "started");
+    fs::remove_dir_all(rig.in_pool("@data/shared/srv")).unwrap();
+    assert_eq!(rig.sh("lab", "echo started"), "started");
+    let found = rig.profile(&["verify"]).says(1, "");
+    assert!(found.out.contains("it shares /srv/music, which is not in @data/shared"), "{}", found.out);
+    rig.mounted("lab", |dir| fs::remove_file(dir.join("srv/music")).unwrap());
+    rig.profile(&["unshare", "/srv/music", "--profile", "lab"]).ok();
+    rig.verify();
+}
