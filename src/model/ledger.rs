@@ -68,7 +68,8 @@ impl Given {
     pub fn to_line(&self) -> String {
         let packages = if self.packages.is_empty() { "-".to_owned() } else { self.packages.join(",") };
         let Given { what, number, name, rest, .. } = self;
-        format!("{} {number} {name} {packages} {rest}", what.letter()).trim_end().to_owned() + "\n"
+        let rest = if rest.is_empty() { String::new() } else { format!(" {rest}") };
+        format!("{} {number} {name} {packages}{rest}\n", what.letter())
     }
 
     fn parse(line: &str) -> Option<Given> {
@@ -94,7 +95,7 @@ pub fn is_name(text: &str) -> bool {
 /// written; the account it was about is still in the root, and is noted again.
 pub fn parse(bytes: &[u8]) -> Vec<Given> {
     let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
-    String::from_utf8_lossy(&bytes[..whole]).lines().filter_map(Given::parse).collect()
+    String::from_utf8_lossy(&bytes[..whole]).split('\n').filter_map(Given::parse).collect()
 }
 
 /// Those of `now` that the ledger does not have as they are.

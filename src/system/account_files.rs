@@ -59,6 +59,9 @@ pub fn change_live(change: impl FnOnce(&Texts) -> Result<Texts>) -> Result<()> {
     }
     for (inside, text) in change(&live())? {
         let path = Path::new("/").join(inside);
+        if !path.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
+            continue; // a link is the owner's own arrangement
+        }
         let aside = files::beside(&path, ".flipper-new");
         files::remove_if_there(&aside)?;
         let mut new =

@@ -138,7 +138,6 @@ fn a_purge_that_wants_the_path_itself_gone() {
     );
     assert!(!in_state(&lab, "/srv/sweeper").exists());
     let first = lab.entries()[1]["number"].to_string();
-    assert_eq!(lab.entries()[1]["state"], "failed");
     lab.undo(&[&first]).ok().says("puts back /srv/sweeper/data");
     lab.run("grep -q data /srv/sweeper/data; grep -q ' /srv/sweeper ' /proc/mounts").ok();
     lab.pool.call("flipper-profile", &["verify"]).ok();

@@ -18,6 +18,8 @@ then it waits, and the root in use stays as it is: another undo replaces what wa
 --cancel (or --redo of an undo that waits) drops it, and a package run goes into the root that is being \
 left. What was written there is kept when that root goes, as an entry `left`: --show N says what it is, and \
 its number returns to it.\n\n\
+What lies in state/ (logs, /root, databases) and in /home stays as it is. What a removal or a purge took out of \
+state/ comes back where nothing is by now: single files by themselves, whole directories after asking.\n\n\
 A run that was cut and the one that repaired it (dpkg --configure -a, apt -f install) are taken back as one \
 step; the number of the repair takes back the repair alone.\n\n\
 Files of your own that were written by hand since that point, outside of every package run, are counted before \

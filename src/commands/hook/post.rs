@@ -41,7 +41,7 @@ pub fn run(hook: &Hook) -> Result<()> {
     }
     note_accounts(hook, &entry, &point);
     entry.state_gone = state::gone(hook, &entry);
-    if entry.state == State::Failed && entry.state_gone.is_some() {
+    if entry.state_gone.is_some() {
         state::let_go_of_emptied(hook, &entry);
     }
     let locked = hook.journal.lock()?;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::dpkg::command_line::{self, Asked};
 use crate::dpkg::file_list;
+use crate::dpkg::status::{Package, PackageState, Status, Want};
 use crate::model::entry::{Action, Gone, Planned};
 use crate::model::error::{Error, Result};
 use crate::model::state_path::{StatePath, brought_by};
@@ -141,12 +142,22 @@ pub fn gone(hook: &Hook, entry: &Entry) -> Option<Vec<Gone>> {
     }
 }
 
+/// The packages whose purge was begun and failed: their files are gone, and they are not `deinstall`, as a
+/// removal leaves them. dpkg wants them purged; apt has put back what was wanted before (`install`).
+fn half_purged() -> Vec<String> {
+    let text = files::read_if_there("/var/lib/dpkg/status".as_ref()).ok().flatten().unwrap_or_default();
+    let status = Status::parse(&text).unwrap_or_default();
+    let stuck = |p: &&Package| p.want != Want::Deinstall && p.state == PackageState::ConfigFiles;
+    status.packages.iter().filter(stuck).map(|package| package.name.to_owned()).collect()
+}
+
 /// A postrm that removes its directory itself fails where that is mounted, and would fail for ever: a
 /// path that such a purge has emptied is a mount no more, so that the next purge can finish.
 pub fn let_go_of_emptied(hook: &Hook, entry: &Entry) {
     let profile = hook.pool.layout.profile(&hook.booted.profile);
     let (before, now) = (profile.point_state(entry.number), profile.state());
-    let removed = entry.planned.iter().filter(|p| matches!(p.action, Action::Remove | Action::Purge));
+    let stuck = half_purged();
+    let removed = entry.planned.iter().filter(|planned| stuck.contains(&planned.package));
     let packages: Vec<_> = removed.filter_map(|planned| look_up(&planned.package).ok()).collect();
     let paths = state::found(&now).unwrap_or_default();
     for (package, path) in policy::purged(&packages, &paths) {
