@@ -49,7 +49,7 @@ pub fn run(common: &Common, from: &str, new: &str, name: Option<String>, note: S
     share_alike(&session, &source, &aside)?;
     create::finish_root(&session, &aside, entry.number, &version)?;
     let keys = identity::of_clone(&session, &source, &aside, entry.number)?;
-    profiles::hand_on_pristine(&source, &aside)?;
+    profiles::hand_on_pristine(&session.pool.layout, &source, &aside)?;
     profiles::publish(&aside, &home)?;
     drop(lock);
     stage::close(&session, &mut entry, State::Completed, None)?;

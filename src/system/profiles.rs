@@ -3,13 +3,13 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::model::EntryNumber;
 use crate::model::error::{At, Result};
 use crate::model::layout::{ProfileDir, RootDir};
+use crate::model::{EntryNumber, Layout};
 
 use super::locks::Lock;
 use super::pool::Pool;
-use super::{btrfs, files, guard};
+use super::{btrfs, files, guard, identity, roots};
 
 /// Makes `@profiles/.new-lab` with its directories and holds its lock, so that recover leaves it alone.
 pub fn make_aside(dir: &ProfileDir) -> Result<Lock> {
@@ -39,16 +39,22 @@ pub fn seal_pristine(dir: &ProfileDir, number: EntryNumber) -> Result<()> {
     btrfs::point(&dir.state(), &dir.pristine_state())
 }
 
-/// A clone goes back to what its source was made as. Profiles of older programs have nothing to hand on.
-pub fn hand_on_pristine(from: &ProfileDir, to: &ProfileDir) -> Result<()> {
-    let pairs = [
-        (from.pristine().path().to_path_buf(), to.pristine().path().to_path_buf()),
-        (from.pristine_state(), to.pristine_state()),
-    ];
-    for (from, to) in pairs.into_iter().filter(|(from, _)| from.is_dir()) {
-        btrfs::point(&from, &to)?;
+/// A clone goes back to what its source was made as, without what would make two machines one to others.
+/// Profiles of older programs have nothing to hand on.
+pub fn hand_on_pristine(layout: &Layout, from: &ProfileDir, to: &ProfileDir) -> Result<()> {
+    if from.pristine().path().is_dir() {
+        let root = to.pristine();
+        btrfs::snapshot(from.pristine().path(), root.path())?;
+        let base = layout.base(&roots::base_of(&root)?);
+        roots::drop_random_seed(&root)?;
+        identity::drop_secrets(&root, &base)?;
+        identity::drop_keys(&root, &base)?;
+        btrfs::seal(root.path())?;
     }
-    Ok(())
+    match from.pristine_state().is_dir() {
+        true => btrfs::point(&from.pristine_state(), &to.pristine_state()),
+        false => Ok(()),
+    }
 }
 
 /// Everything is synced, then the directory gets its name: it is there, whole, or it is not.

@@ -277,3 +277,22 @@ fn any_name_is_kept() {
     assert_eq!(rig.last_entry("lab").1["keeps"]["paths"][0], "srv/bad\\xff\nname \\\\x41");
     rig.verify();
 }
+
+/// What a shipped profile was made with is not what two clones of it go back to.
+#[test]
+fn a_clone_goes_back_without_the_secrets_of_its_source() {
+    let rig = Rig::with_lab();
+    let pristine = rig.in_pool("@profiles/lab/pristine");
+    rig.set_read_only(&pristine, false);
+    for secret in ["etc/ssh/ssh_host_rsa_key", "var/lib/systemd/random-seed", "var/lib/dhcpcd/duid"] {
+        let path = pristine.join("root").join(secret);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "known").unwrap();
+    }
+    rig.set_read_only(&pristine, true);
+    rig.profile(&["clone", "lab", "two"]).ok();
+    rig.profile(&["--yes", "reset", "two"]).ok();
+    let left = rig.sh("two", "grep -rl known /etc /var/lib/systemd /var/lib/dhcpcd || true");
+    assert_eq!(left, "");
+    rig.verify();
+}
