@@ -36,8 +36,10 @@ pub fn run(common: &Common, from: &str, new: &str, name: Option<String>, note: S
     let mut entry = create::begin(&session, Kind::Clone, &new, &version, from.point)?;
     let (aside, home) = (session.pool.layout.new_profile(&new), session.pool.layout.profile(&new));
     let lock = profiles::make_aside(&aside)?;
-    btrfs::snapshot(root.path(), aside.root(entry.number).path())?;
-    btrfs::snapshot(&state_of(&source, from.point), &aside.state())?;
+    btrfs::snapshot_both(
+        (root.path(), aside.root(entry.number).path()),
+        (&state_of(&source, from.point), &aside.state()),
+    )?;
     let base = session.pool.layout.base(&version);
     roots::give_back_lent(&aside.root(entry.number), &base)?;
     roots::drop_random_seed(&aside.root(entry.number))?;

@@ -21,6 +21,15 @@ pub fn snapshot(from: &Path, to: &Path) -> Result<()> {
     CreateSnapshotOptions::new().create(from, to).map_err(|e| e.os_error()).at("snapshot to", to)
 }
 
+/// Two writable snapshots that lie in two directories, taken at once: one commit serves both.
+pub fn snapshot_both(one: (&Path, &Path), other: (&Path, &Path)) -> Result<()> {
+    std::thread::scope(|scope| {
+        let beside = scope.spawn(|| snapshot(one.0, one.1));
+        let here = snapshot(other.0, other.1);
+        beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).and(here)
+    })
+}
+
 /// A read-only snapshot: how points are taken. It commits the running transaction, so everything
 /// that was synced before it, and the snapshot itself, is durable when it returns.
 pub fn point(from: &Path, to: &Path) -> Result<()> {

@@ -186,6 +186,13 @@ pub fn drop_secrets(root: &RootDir, base: &Path) -> Result<()> {
     shown.iter().try_for_each(|inside| hide(root, base, inside))
 }
 
+/// Has this root anything that a clone must not have too?
+pub fn has_secrets(root: &RootDir, base: &Path) -> Result<bool> {
+    let seed = "var/lib/systemd/random-seed";
+    let patterns = not_cloned().chain(["var/lib/dbus/machine-id", HOST_KEYS, seed]);
+    Ok(!shown(root, base, patterns)?.is_empty())
+}
+
 /// Takes the host keys out of a root. Returns whether there were any.
 pub fn drop_keys(root: &RootDir, base: &Path) -> Result<bool> {
     let keys = shown(root, base, [HOST_KEYS].into_iter())?;

@@ -42,14 +42,19 @@ pub fn seal_pristine(dir: &ProfileDir, number: EntryNumber) -> Result<()> {
 /// A clone goes back to what its source was made as, without what would make two machines one to others.
 /// Profiles of older programs have nothing to hand on.
 pub fn hand_on_pristine(layout: &Layout, from: &ProfileDir, to: &ProfileDir) -> Result<()> {
-    if from.pristine().path().is_dir() {
-        let root = to.pristine();
-        btrfs::snapshot(from.pristine().path(), root.path())?;
-        let base = layout.base(&roots::base_of(&root)?);
-        roots::drop_random_seed(&root)?;
-        identity::drop_secrets(&root, &base)?;
-        identity::drop_keys(&root, &base)?;
-        btrfs::seal(root.path())?;
+    let (pristine, root) = (from.pristine(), to.pristine());
+    if pristine.path().is_dir() {
+        let base = layout.base(&roots::base_of(&pristine)?);
+        // Mostly there are none, and sealing costs a commit.
+        if identity::has_secrets(&pristine, &base)? {
+            btrfs::snapshot(pristine.path(), root.path())?;
+            roots::drop_random_seed(&root)?;
+            identity::drop_secrets(&root, &base)?;
+            identity::drop_keys(&root, &base)?;
+            btrfs::seal(root.path())?;
+        } else {
+            btrfs::point(pristine.path(), root.path())?;
+        }
     }
     match from.pristine_state().is_dir() {
         true => btrfs::point(&from.pristine_state(), &to.pristine_state()),
