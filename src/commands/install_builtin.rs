@@ -167,7 +167,7 @@ fn make(
     if let Source::Packages(names) = &plan.source {
         install_packages(session, plan, aside, &root, version, names)?;
     } else if let Some(files) = &plan.files {
-        builtin::lay_over(files, &root.upper())?;
+        builtin::lay_over_root(files, &root, &base)?;
     }
     profiles::seal_pristine(aside, entry.number)
 }
@@ -208,8 +208,10 @@ fn install_packages(
 
 /// From where, apt must know before it begins; the rest of `files/` is laid over what the packages made.
 fn in_run(plan: &Plan, merged: &Path, names: &[String]) -> Result<()> {
-    let sources = plan.files.as_ref().map(|files| files.join("etc/apt")).filter(|apt| apt.is_dir());
-    sources.map_or(Ok(()), |apt| builtin::lay_over(&apt, &merged.join("etc/apt")))?;
+    let sources = Path::new("etc/apt");
+    if let Some(tree) = plan.files.as_ref().filter(|tree| files::is_real_directory(tree, sources)) {
+        builtin::lay_over_merged(tree, sources, merged)?;
+    }
     if !names.is_empty() {
         let mut command: Vec<OsString> = ["/bin/sh", "-c", INSTALL, "apt"].map(OsString::from).to_vec();
         command.extend(names.iter().map(OsString::from));
@@ -220,5 +222,5 @@ fn in_run(plan: &Plan, merged: &Path, names: &[String]) -> Result<()> {
             return Err(Error::Child { program: "apt-get".into(), why });
         }
     }
-    plan.files.as_ref().map_or(Ok(()), |files| builtin::lay_over(files, merged))
+    plan.files.as_ref().map_or(Ok(()), |tree| builtin::lay_over_merged(tree, Path::new(""), merged))
 }
