@@ -141,10 +141,12 @@ fn make(
         btrfs::delete(received.path())?;
         roots::drop_random_seed(&root)?;
         roots::give_back_lent(&root, &base)?;
+        plan.files.as_ref().map_or(Ok(()), |tree| builtin::lay_over_root(tree, &root, &base))?;
+        state::furnish_from_root(&base, aside, &root)?;
     } else {
         btrfs::snapshot(session.pool.layout.template().as_path(), root.path())?;
+        state::furnish_new(&base, aside, &root)?;
     }
-    state::furnish_new(&base, aside, &root)?;
     let origin = Origin {
         base: Some(version.clone()),
         profile: None,
@@ -166,8 +168,6 @@ fn make(
     identity::of_new(session, aside, entry.number)?;
     if let Source::Packages(names) = &plan.source {
         install_packages(session, plan, aside, &root, version, names)?;
-    } else if let Some(files) = &plan.files {
-        builtin::lay_over_root(files, &root, &base)?;
     }
     profiles::seal_pristine(aside, entry.number)
 }

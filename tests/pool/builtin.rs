@@ -260,3 +260,28 @@ fn links_of_a_base_are_replaced_or_refused_and_never_followed() {
     }
     rig.verify();
 }
+
+/// What an upper or `files/` has for a path of state/ is there, and a reset brings it back.
+#[test]
+fn a_stream_ships_what_lies_in_state_too() {
+    let (rig, builtin) = with_builtin();
+    let upper = rig.root_dir("lab").join("root");
+    fs::create_dir_all(upper.join("var/spool/cron/crontabs")).unwrap();
+    fs::write(upper.join("var/spool/cron/crontabs/root"), "# daily\n").unwrap();
+    rig.profile(&["save", "lab"]).ok();
+    send(&rig, rig.last_entry("lab").0, &builtin);
+    for (name, text) in [("root/.bash_aliases", "alias x=y\n"), ("etc/shop", "shop\n")] {
+        let path = builtin.join("files").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    install(&rig, &builtin, &[]).ok();
+    let read = "cat /root/.bash_aliases /var/spool/cron/crontabs/root /etc/shop";
+    let shipped = "alias x=y\n# daily\nshop";
+    assert_eq!(rig.sh("router", read), shipped);
+    assert!(rig.in_pool("@profiles/router/state/root/.bash_aliases").exists());
+    rig.sh("router", "rm /root/.bash_aliases /etc/shop");
+    rig.profile(&["--yes", "reset", "router", "--wipe"]).ok();
+    assert_eq!(rig.sh("router", read), shipped);
+    rig.verify();
+}
