@@ -141,10 +141,12 @@ fn make(
         btrfs::delete(received.path())?;
         roots::drop_random_seed(&root)?;
         roots::give_back_lent(&root, &base)?;
+        plan.files.as_ref().map_or(Ok(()), |tree| builtin::lay_over_root(tree, &root, &base))?;
+        state::furnish_from_root(&base, aside, &root)?;
     } else {
         btrfs::snapshot(session.pool.layout.template().as_path(), root.path())?;
+        state::furnish_new(&base, aside, &root)?;
     }
-    state::furnish_new(&base, aside, &root)?;
     let origin = Origin {
         base: Some(version.clone()),
         profile: None,
@@ -166,8 +168,6 @@ fn make(
     identity::of_new(session, aside, entry.number)?;
     if let Source::Packages(names) = &plan.source {
         install_packages(session, plan, aside, &root, version, names)?;
-    } else if let Some(files) = &plan.files {
-        builtin::lay_over(files, &root.upper())?;
     }
     profiles::seal_pristine(aside, entry.number)
 }
@@ -208,8 +208,10 @@ fn install_packages(
 
 /// From where, apt must know before it begins; the rest of `files/` is laid over what the packages made.
 fn in_run(plan: &Plan, merged: &Path, names: &[String]) -> Result<()> {
-    let sources = plan.files.as_ref().map(|files| files.join("etc/apt")).filter(|apt| apt.is_dir());
-    sources.map_or(Ok(()), |apt| builtin::lay_over(&apt, &merged.join("etc/apt")))?;
+    let sources = Path::new("etc/apt");
+    if let Some(tree) = plan.files.as_ref().filter(|tree| files::is_real_directory(tree, sources)) {
+        builtin::lay_over_merged(tree, sources, merged)?;
+    }
     if !names.is_empty() {
         let mut command: Vec<OsString> = ["/bin/sh", "-c", INSTALL, "apt"].map(OsString::from).to_vec();
         command.extend(names.iter().map(OsString::from));
@@ -220,5 +222,5 @@ fn in_run(plan: &Plan, merged: &Path, names: &[String]) -> Result<()> {
             return Err(Error::Child { program: "apt-get".into(), why });
         }
     }
-    plan.files.as_ref().map_or(Ok(()), |files| builtin::lay_over(files, merged))
+    plan.files.as_ref().map_or(Ok(()), |tree| builtin::lay_over_merged(tree, Path::new(""), merged))
 }

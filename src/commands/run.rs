@@ -10,7 +10,7 @@ use crate::model::layout::{ProfileDir, RootDir};
 use crate::model::{BaseVersion, EntryNumber, ProfileId};
 use crate::system::assemble::Assembly;
 use crate::system::locks::Lock;
-use crate::system::{btrfs, files, guard, profiles, roots, sandbox};
+use crate::system::{btrfs, files, guard, profiles, roots, sandbox, shared};
 
 use super::cli::Common;
 use super::session::Session;
@@ -106,6 +106,12 @@ fn supervise(
         with_data: true,
     };
     let root = sandbox::prepare(|target| assembly.at(target), &session.pool.device, booted)?;
+    for path in shared::not_bound(&session.pool, &held.dir, &root) {
+        let path = path.display();
+        report::note(format_args!(
+            "note: /{path} is not shared in this start: it is gone from @data/shared, or a link or something else is in its place"
+        ));
+    }
     let status = sandbox::supervise(&root, &sandbox::hostname(&root, name), command);
     // A root that an undo left is not touched any more: what is written there would be kept as a point.
     if roots::current(&held.dir).is_ok_and(|current| current == held.number) {

@@ -30,6 +30,7 @@ pub fn run(common: &Common, args: &Share) -> Result<Exit> {
     let _lock = session.lock_profile(&id)?;
     let facts = undo_plan::look(&session, Some(id.as_str()))?;
     let paths = shareable_all(&args.path, &facts)?;
+    need_no_state(&session, &facts, &paths)?;
     need_nothing_nested(&session, &paths)?;
     let moved = with_merged(&session, &facts, |merged| {
         for path in &paths {
@@ -60,6 +61,9 @@ pub fn take_back(common: &Common, args: &Unshare) -> Result<Exit> {
         return Err(refused(path, &format!("{id} does not share it")));
     }
     with_merged(&session, &facts, |merged| {
+        for path in &paths {
+            need_no_link(merged, path)?;
+        }
         let mut entry = begin(&session, &facts, "no longer shared", &paths)?;
         for path in &paths {
             if session.pool.layout.shared().join(path).symlink_metadata().is_ok() {
@@ -117,6 +121,24 @@ fn shareable(path: &Path, in_state: &[StatePath]) -> Result<PathBuf> {
     Ok(inside)
 }
 
+/// The mount of a shared path would cover what state/ has below it, and state/'s what lies in it. What a
+/// package of another day brings counts: its data would go the same way.
+fn need_no_state(session: &Session, facts: &ProfileFacts, paths: &[PathBuf]) -> Result<()> {
+    let root = facts.dir.root(facts.current);
+    let base = session.pool.layout.base(&roots::base_of(&root)?);
+    let mut known = state::wanted(&facts.dir, &root, &base)?;
+    known.extend(state::found(&facts.dir.state())?);
+    known.extend(state::list(&facts.dir)?.paths(|_| true));
+    for path in paths {
+        let meets = |of: &&StatePath| of.inside().starts_with(path) || path.starts_with(of.inside());
+        if let Some(of) = known.iter().find(meets) {
+            let why = format!("{} is in state/, which undo leaves alone already", of.shown());
+            return Err(refused(path, &why));
+        }
+    }
+    Ok(())
+}
+
 /// One shared path within another would be two places for the same file.
 fn need_nothing_nested(session: &Session, paths: &[PathBuf]) -> Result<()> {
     let mut listed: Vec<PathBuf> = paths.to_vec();
@@ -131,6 +153,18 @@ fn need_nothing_nested(session: &Session, paths: &[PathBuf]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What comes back would take the place of a link, and of all it leads to.
+fn need_no_link(merged: &Path, inside: &Path) -> Result<()> {
+    let is_link = merged.join(inside).symlink_metadata().is_ok_and(|meta| meta.is_symlink());
+    match putback::need_no_links_above(merged, inside) {
+        Ok(()) if !is_link => Ok(()),
+        _ => Err(Error::NotShareable {
+            path: Path::new("/").join(inside),
+            why: "a link is, or leads to, its place: move it away first".into(),
+        }),
+    }
 }
 
 /// The profile's own must be there to be moved, or nothing of its own be in the way of what others share.

@@ -86,6 +86,7 @@ fn add(common: &Common, id: &str, typed: &Path, dry_run: bool) -> Result<Exit> {
     let _lock = (!dry_run).then(|| session.lock_profile(&id)).transpose()?;
     let place = Place::look(&session, &id)?;
     policy::may_add(&path, &place.listed)?;
+    policy::need_not_shared(&path, &session.describe(&place.dir)?.shared)?;
     need_plain_directory(&place, &path)?;
     need_no_package_files(&place, &path)?;
     let in_use = session.root_in_use(&place.dir)?.is_some();

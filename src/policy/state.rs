@@ -18,6 +18,17 @@ pub fn may_add(path: &StatePath, listed: &[StatePath]) -> Result<()> {
     }
 }
 
+/// One of the two would be mounted over the other, and hide what lies there.
+pub fn need_not_shared(path: &StatePath, shared: &[PathBuf]) -> Result<()> {
+    match shared.iter().find(|other| other.starts_with(path.inside()) || path.inside().starts_with(other)) {
+        Some(other) => {
+            let why = format!("it meets /{}, which the profile shares", other.display());
+            Err(Error::BadStatePath { path: Path::new("/").join(path.inside()), why })
+        }
+        None => Ok(()),
+    }
+}
+
 /// What dpkg knows of a package that is to be purged.
 pub struct Purged {
     pub package: String,

@@ -11,7 +11,7 @@ use std::process::{ChildStdin, Command, Stdio};
 use crate::model::error::{At, Error, Result};
 use crate::model::layout::{ProfileDir, RootDir, RootFact};
 
-use super::{base, btrfs, files};
+use super::{base, btrfs, files, upper};
 
 /// Where built-ins lie in a package, each in a directory of its own.
 const SHIPPED: &str = "usr/share/flipper-profiles/builtin";
@@ -121,14 +121,69 @@ const CHECKSUM: usize = 4;
 /// Copies an upper into a fresh root: owners, modes, attributes, whiteouts, hard links and all. What overlayfs
 /// noted about the base it lay over is left behind.
 pub fn copy_upper(from: &RootDir, to: &RootDir) -> Result<()> {
-    lay_over(&from.upper(), &to.upper())?;
+    copy(&from.upper(), &to.upper())?;
     strip(&to.upper())
 }
 
-/// A tree laid over another. Links that are there are not followed.
-pub fn lay_over(from: &Path, to: &Path) -> Result<()> {
+/// `tree`/inside laid over the same path of a merged root.
+pub fn lay_over_merged(tree: &Path, inside: &Path, merged: &Path) -> Result<()> {
+    let above = inside.ancestors().skip(1);
+    let seen = |path: &Path| Some(merged.join(path));
+    above.map(|above| need_alike(tree, above, &seen).map(drop)).collect::<Result<()>>()?;
+    lay_over(tree, inside, merged, &seen)
+}
+
+/// A tree laid over a root that is not mounted, into its upper.
+pub fn lay_over_root(tree: &Path, root: &RootDir, base: &Path) -> Result<()> {
+    lay_over(tree, Path::new(""), &root.upper(), &|path| upper::find(root, base, path))
+}
+
+/// What `seen` names for a path is what the profile shows there. No link of the profile is followed, it
+/// may be absolute and lead to a file of this machine: a file takes the place of one, and a folder is
+/// refused, or its files would be beside what the link leads to (`files/lib/x` where /lib is usr/lib).
+fn lay_over(tree: &Path, inside: &Path, to: &Path, seen: &dyn Fn(&Path) -> Option<PathBuf>) -> Result<()> {
+    prepare(tree, inside, to, seen)?;
+    copy(&tree.join(inside), &to.join(inside))
+}
+
+fn prepare(tree: &Path, inside: &Path, to: &Path, seen: &dyn Fn(&Path) -> Option<PathBuf>) -> Result<()> {
+    let is_directory = need_alike(tree, inside, seen)?;
+    let target = to.join(inside);
+    if is_directory && target.symlink_metadata().is_ok_and(|meta| files::is_whiteout(&meta)) {
+        files::remove_tree(&target)?;
+        files::make_dir(&target, 0o755)?; // its attributes come with the copy
+        xattr::set(&target, "trusted.overlay.opaque", b"y").at("write attributes of", &target)?;
+    }
+    let names = if is_directory { files::names(&tree.join(inside))? } else { Vec::new() };
+    names.into_iter().try_for_each(|name| prepare(tree, &inside.join(name), to, seen))
+}
+
+/// Is it a directory in the tree? Then it is one in the profile too, or nothing, and the reverse.
+fn need_alike(tree: &Path, inside: &Path, seen: &dyn Fn(&Path) -> Option<PathBuf>) -> Result<bool> {
+    let source = if inside.as_os_str().is_empty() { tree.to_path_buf() } else { tree.join(inside) };
+    let meta = source.symlink_metadata().at("look at", &source)?;
+    let there = seen(inside).and_then(|path| path.symlink_metadata().ok());
+    if let Some(there) = there.filter(|there| there.is_dir() != meta.is_dir()) {
+        let (ours, theirs) = (kind(&meta), kind(&there));
+        let why = format!("/{} is a {ours} in it, and a {theirs} in the profile", inside.display());
+        return Err(not_one(tree, &why));
+    }
+    Ok(meta.is_dir())
+}
+
+fn kind(meta: &fs::Metadata) -> &'static str {
+    match () {
+        () if meta.is_dir() => "folder",
+        () if meta.is_symlink() => "link",
+        () => "file",
+    }
+}
+
+/// What is in the way of a file is removed first: written into, it would lead through a link or be
+/// another name's file too.
+fn copy(from: &Path, to: &Path) -> Result<()> {
     let mut cp = Command::new("cp");
-    cp.args(["--archive", "--reflink=auto", "--no-target-directory", "--"]);
+    cp.args(["--archive", "--remove-destination", "--reflink=auto", "--no-target-directory", "--"]);
     base::run(cp.arg(from).arg(to))
 }
 

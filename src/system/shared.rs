@@ -37,6 +37,16 @@ pub fn mount_shared(pool: &Pool, profile: &ProfileDir, target: &Path) -> Result<
     umount2(&whole, MntFlags::MNT_DETACH).at("unmount", &whole)
 }
 
+/// The paths that could not be bound into a merged root, for who started it to say so.
+pub fn not_bound(pool: &Pool, profile: &ProfileDir, target: &Path) -> Vec<PathBuf> {
+    let identity = |path: PathBuf| path.symlink_metadata().ok().map(|meta| (meta.dev(), meta.ino()));
+    let is_bound = |path: &PathBuf| {
+        let there = identity(pool.layout.shared().join(path));
+        there.is_some() && there == identity(target.join(path))
+    };
+    wanted(profile).into_iter().filter(|path| !is_bound(path)).collect()
+}
+
 /// A description that cannot be read shares nothing.
 fn wanted(profile: &ProfileDir) -> Vec<PathBuf> {
     let text = fs::read(profile.description()).unwrap_or_default();

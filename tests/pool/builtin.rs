@@ -212,3 +212,76 @@ fn a_tree_alone() {
     assert_same(&read(&pristine).without(&id), &read(&root).without(&id));
     rig.verify();
 }
+
+/// A base may have absolute links; what the built-in lays over them must not go to files of this machine.
+#[test]
+fn links_of_a_base_are_replaced_or_refused_and_never_followed() {
+    let (rig, builtin) = with_builtin();
+    let (outside, folder) = (rig.path("outside"), rig.path("outside.d"));
+    fs::write(&outside, "of the host\n").unwrap();
+    fs::create_dir(&folder).unwrap();
+    let linked = rig.path("linked");
+    crate::rig::root::make(&linked);
+    for (to, name) in [(&outside, "etc/zone"), (&folder, "etc/folder")] {
+        std::os::unix::fs::symlink(to, linked.join(name)).unwrap();
+    }
+    fs::hard_link(linked.join("etc/hello.conf"), linked.join("etc/hello-too")).unwrap();
+    rig.base(&["import", linked.to_str().unwrap(), "--version", "13.2", "--clean"]).ok();
+    let stream = builtin.join("upper.stream");
+    for (id, packages) in [("with-apt", true), ("with-stream", false)] {
+        if packages {
+            fs::rename(&stream, rig.path("kept")).unwrap();
+            fs::write(builtin.join("packages"), "# none\n").unwrap();
+        } else {
+            fs::remove_file(builtin.join("packages")).unwrap();
+            rig.profile(&["create", "on-two", "--base", "13.2"]).ok();
+            rig.sh("on-two", "rm -r /opt/data");
+            rig.profile(&["save", "on-two"]).ok();
+            let point = format!("@profiles/on-two/snapshots/{}", rig.last_entry("on-two").0);
+            need("btrfs", btrfs(&["send", "--quiet", "-f"]).arg(&stream).arg(rig.in_pool(point)));
+        }
+        let tree = builtin.join("files");
+        let _ = fs::remove_dir_all(&tree);
+        for (name, text) in [("etc/zone", "shop\n"), ("etc/hello-too", "shop\n"), ("opt/data/new", "n\n")] {
+            fs::create_dir_all(tree.join(name).parent().unwrap()).unwrap();
+            fs::write(tree.join(name), text).unwrap();
+        }
+        install(&rig, &builtin, &["--id", id, "--base", "13.2"]).ok();
+        assert_eq!(rig.sh(id, "cat /etc/zone /etc/hello-too; cat /opt/data/new"), "shop\nshop\nn", "{id}");
+        let hello = fs::read_to_string(linked.join("etc/hello.conf")).unwrap();
+        assert_eq!(rig.sh(id, "cat /etc/hello.conf"), hello.trim_end(), "{id}: the other name of a file");
+        assert_eq!(rig.sh(id, "ls /opt/data").lines().count() == 1, !packages, "{id}: what was removed");
+        fs::create_dir(tree.join("etc/folder")).unwrap();
+        fs::write(tree.join("etc/folder/x"), "x").unwrap();
+        let args = ["--id", "never", "--base", "13.2"];
+        install(&rig, &builtin, &args).refused("/etc/folder is a folder in it, and a link in the profile");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "{id}");
+        assert_eq!(fs::read_to_string(&outside).unwrap(), "of the host\n", "{id}");
+    }
+    rig.verify();
+}
+
+/// What an upper or `files/` has for a path of state/ is there, and a reset brings it back.
+#[test]
+fn a_stream_ships_what_lies_in_state_too() {
+    let (rig, builtin) = with_builtin();
+    let upper = rig.root_dir("lab").join("root");
+    fs::create_dir_all(upper.join("var/spool/cron/crontabs")).unwrap();
+    fs::write(upper.join("var/spool/cron/crontabs/root"), "# daily\n").unwrap();
+    rig.profile(&["save", "lab"]).ok();
+    send(&rig, rig.last_entry("lab").0, &builtin);
+    for (name, text) in [("root/.bash_aliases", "alias x=y\n"), ("etc/shop", "shop\n")] {
+        let path = builtin.join("files").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    install(&rig, &builtin, &[]).ok();
+    let read = "cat /root/.bash_aliases /var/spool/cron/crontabs/root /etc/shop";
+    let shipped = "alias x=y\n# daily\nshop";
+    assert_eq!(rig.sh("router", read), shipped);
+    assert!(rig.in_pool("@profiles/router/state/root/.bash_aliases").exists());
+    rig.sh("router", "rm /root/.bash_aliases /etc/shop");
+    rig.profile(&["--yes", "reset", "router", "--wipe"]).ok();
+    assert_eq!(rig.sh("router", read), shipped);
+    rig.verify();
+}

@@ -121,11 +121,54 @@ fn a_profile_starts_without_what_it_cannot_share() {
         fs::create_dir(dir.join("etc/wifi.conf")).unwrap();
     });
     assert_eq!(rig.sh("lab", "echo started; ls -d /srv/music/hostname 2>/dev/null || :"), "started");
+    let said = rig.profile(&["run", "lab", "true"]).ok().err;
+    for path in ["/srv/music", "/etc/wifi.conf"] {
+        assert!(said.contains(&format!("note: {path} is not shared in this start")), "{said}");
+    }
     fs::remove_dir_all(rig.in_pool("@data/shared/srv")).unwrap();
     assert_eq!(rig.sh("lab", "echo started"), "started");
     let found = rig.profile(&["verify"]).says(1, "");
     assert!(found.out.contains("it shares /srv/music, which is not in @data/shared"), "{}", found.out);
     rig.mounted("lab", |dir| fs::remove_file(dir.join("srv/music")).unwrap());
     rig.profile(&["unshare", "/srv/music", "--profile", "lab"]).ok();
+    rig.verify();
+}
+
+/// One of the two would be mounted over the other.
+#[test]
+fn what_is_in_state_is_not_shared_and_the_reverse() {
+    let rig = with_music();
+    rig.sh("lab", "mkdir -p /srv/data/deep /var/spool/other /opt/mine/deep; echo x > /srv/data/x");
+    rig.profile(&["state", "add", "lab", "/srv/data"]).ok();
+    let entries = rig.entries("lab");
+    for path in ["/srv", "/srv/data", "/srv/data/deep", "/var/spool", "/var/lib/docker"] {
+        share(&rig, "lab", &[path]).refused("cannot be shared");
+    }
+    assert_eq!(entries, rig.entries("lab"));
+    share(&rig, "lab", &["/srv/music", "/var/spool/other", "/opt/mine"]).ok();
+    for path in ["/srv/music", "/srv/music/deep", "/opt/mine/deep"] {
+        rig.profile(&["state", "add", "lab", path]).refused("which the profile shares");
+    }
+    assert_eq!(rig.sh("lab", "cat /srv/data/x; cat '/srv/music/a song'"), "x\nsong");
+    rig.verify();
+}
+
+/// A link that took the place of a shared path, or of a folder above it, is not thrown away.
+#[test]
+fn unshare_replaces_no_link() {
+    let rig = with_music();
+    share(&rig, "lab", &["/srv/music"]).ok();
+    for (gone, link) in [("srv/music", "srv/music"), ("srv", "srv")] {
+        rig.mounted("lab", |dir| {
+            fs::remove_dir_all(dir.join(gone)).unwrap();
+            std::os::unix::fs::symlink("/opt", dir.join(link)).unwrap();
+        });
+        let before = rig.mounted("lab", read);
+        rig.profile(&["unshare", "/srv/music", "--profile", "lab"]).refused("move it away first");
+        assert_same(&before, &rig.mounted("lab", read));
+        rig.mounted("lab", |dir| fs::remove_file(dir.join(link)).unwrap());
+    }
+    rig.profile(&["unshare", "/srv/music", "--profile", "lab"]).ok();
+    assert_eq!(rig.sh("lab", "cat '/srv/music/a song'"), "song");
     rig.verify();
 }

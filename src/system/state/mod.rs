@@ -136,6 +136,13 @@ pub fn furnish_new(base: &Path, profile: &ProfileDir, root: &RootDir) -> Result<
     Ok(())
 }
 
+/// The same for a root that comes with content of its own: what it has for state paths moves to state/.
+pub fn furnish_from_root(base: &Path, profile: &ProfileDir, root: &RootDir) -> Result<()> {
+    btrfs::create(&profile.state())?;
+    let problems = settle::Settling { profile, root, base }.all()?;
+    problems.into_iter().next().map_or(Ok(()), |problem| Err(problem.error))
+}
+
 /// The directories above `inside` in `to`, each with the attributes it has in the first of `patterns`
 /// that has it.
 fn make_parents(to: &Path, inside: &Path, patterns: &[&Path]) -> Result<()> {
