@@ -105,7 +105,8 @@ fn supervise(
         target: Path::new("/"), // the sandbox chooses
         with_data: true,
     };
-    let root = sandbox::prepare(|target| assembly.at(target), &session.pool.device, booted)?;
+    let assemble = |target: &Path| assembly.at(target).map(|problems| state::tell_not_mounted(&problems));
+    let root = sandbox::prepare(assemble, &session.pool.device, booted)?;
     let status = sandbox::supervise(&root, &sandbox::hostname(&root, name), command);
     // A root that an undo left is not touched any more: what is written there would be kept as a point.
     if roots::current(&held.dir).is_ok_and(|current| current == held.number) {

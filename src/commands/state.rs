@@ -12,7 +12,7 @@ use crate::model::error::{Error, Exit, Result};
 use crate::model::layout::{ProfileDir, RootDir};
 use crate::model::state_path::StatePath;
 use crate::policy::state as policy;
-use crate::system::state::settle::Settling;
+use crate::system::state::settle::{Problem, Settling};
 use crate::system::state::{self, is_in};
 use crate::system::{files, guard, roots, upper};
 
@@ -187,6 +187,14 @@ fn need_no_package_files(place: &Place, path: &StatePath) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A path of state/ that a link or a file is in the way of: its files are safe, and not to be seen.
+pub fn tell_not_mounted(problems: &[Problem]) {
+    for Problem { path, error } in problems {
+        let path = path.shown();
+        report::note(format_args!("note: {path} is not mounted, its files stay in state/: {error}"));
+    }
 }
 
 /// Moves into state/ what belongs there, before a root starts. The caller holds the profile's lock and

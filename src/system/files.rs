@@ -156,20 +156,23 @@ pub fn is_real_directory(root: &Path, inside: &Path) -> bool {
 /// A directory to mount on in a tree that is not ours, made when it is missing. A link on the way is
 /// refused: it would be followed to a directory of this machine.
 pub fn mount_point(root: &Path, inside: impl AsRef<Path>) -> Result<PathBuf> {
-    let (inside, mut path) = (inside.as_ref(), root.to_path_buf());
-    for part in inside.components() {
+    let mut path = root.to_path_buf();
+    for part in inside.as_ref().components() {
         path.push(part);
-        if path.symlink_metadata().is_err() {
-            fs::create_dir(&path).at("make", &path)?;
+        match path.symlink_metadata() {
+            Ok(meta) if meta.is_dir() => {}
+            // Before anything is made below it: that would be made on this machine.
+            Ok(_) => {
+                let why = "nothing can be mounted at or below it: it is a link or a file".into();
+                return Err(Error::Damaged { what: path, why });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir(&path).at("make", &path)?;
+            }
+            Err(error) => return Err(error).at("look at", &path),
         }
     }
-    if is_real_directory(root, inside) {
-        return Ok(path);
-    }
-    Err(Error::Damaged {
-        what: path,
-        why: "nothing can be mounted there: it is, or lies behind, a link".into(),
-    })
+    Ok(path)
 }
 
 /// `st_dev:st_ino`, the identity a booted file names.

@@ -18,7 +18,7 @@ use super::copy::{Copy, Layers};
 use super::{aside, found, is_in, is_marked, make_parents, mark, wanted};
 use crate::system::{files, roots, upper};
 
-/// One path that could not be brought where it belongs. It stays where it was, whole.
+/// One path that could not be brought where it belongs, or not be mounted. It stays where it was, whole.
 pub struct Problem {
     pub path: StatePath,
     pub error: Error,
