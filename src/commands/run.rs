@@ -135,7 +135,9 @@ fn in_copy(session: &Session, id: &ProfileId, command: &[OsString]) -> Result<i3
     let status = supervise(session, &held, id.as_str(), None, command);
     let Held { dir, lock, .. } = held;
     drop(lock);
-    profiles::remove(&session.pool, &dir)?;
+    if let Err(error) = profiles::remove(&session.pool, &dir) {
+        report::note(format_args!("note: the copy goes with the next change: {error}"));
+    }
     drop(aside);
     status
 }
