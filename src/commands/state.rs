@@ -191,8 +191,8 @@ fn need_no_package_files(place: &Place, path: &StatePath) -> Result<()> {
 
 /// A path of state/ that a link or a file is in the way of: its files are safe, and not to be seen.
 pub fn tell_not_mounted(problems: &[Problem]) {
-    for Problem { path, error } in problems {
-        let path = path.shown();
+    for problem in problems {
+        let (path, error) = (problem.path.as_ref().map(StatePath::shown).unwrap_or_default(), &problem.error);
         report::note(format_args!("note: {path} is not mounted, its files stay in state/: {error}"));
     }
 }
@@ -202,9 +202,12 @@ pub fn tell_not_mounted(problems: &[Problem]) {
 pub fn settle(session: &Session, dir: &ProfileDir, root: &RootDir) -> Result<()> {
     let base = session.pool.layout.base(&roots::base_of(root)?);
     match (Settling { profile: dir, root, base: &base }).all() {
-        Ok(problems) => problems.iter().for_each(|problem| {
-            let (path, error) = (problem.path.shown(), &problem.error);
-            report::note(format_args!("note: {path} stays where it is until the next start: {error}"));
+        Ok(problems) => problems.iter().for_each(|Problem { path, error }| match path {
+            Some(path) => {
+                let path = path.shown();
+                report::note(format_args!("note: {path} stays where it is until the next start: {error}"));
+            }
+            None => report::note(format_args!("note: what a change left aside is not removed yet: {error}")),
         }),
         // A description nobody can read says nothing about what should be moved; what is in state/ is.
         Err(error) => report::note(format_args!("note: {error}")),

@@ -65,7 +65,9 @@ impl Assembly<'_> {
     /// One path that cannot be mounted must not keep the profile from its start.
     fn bind_all(&self, whole: &Path) -> Result<Vec<Problem>> {
         let bound = state::found(whole)?.into_iter().map(|path| (self.bind(whole, &path), path));
-        Ok(bound.filter_map(|(done, path)| done.err().map(|error| Problem { path, error })).collect())
+        Ok(bound
+            .filter_map(|(done, path)| done.err().map(|error| Problem { path: Some(path), error }))
+            .collect())
     }
 
     /// One path of state/ over the root's, which gives it the directories it lacks.

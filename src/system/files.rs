@@ -125,6 +125,42 @@ pub fn remove_tree(path: &Path) -> Result<()> {
     }
 }
 
+/// Like [`remove_tree`], also where chattr(1) forbids it: for what has its copy elsewhere, or was never seen.
+pub fn remove_tree_for_good(path: &Path) -> Result<()> {
+    match remove_tree(path) {
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {
+            let _ = allow_removal(path); // where it fails, the removal says why
+            remove_tree(path)
+        }
+        other => other,
+    }
+}
+
+/// Takes the flags `i` and `a` from a file, or from a directory and all below it.
+pub fn allow_removal(path: &Path) -> Result<()> {
+    let meta = fs::symlink_metadata(path).at("look at", path)?;
+    if !meta.is_dir() && !meta.is_file() {
+        return Ok(()); // neither links nor devices can have them
+    }
+    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).at("open", path)?;
+    const FORBIDS: nix::libc::c_long = 0x10 | 0x20; // linux/fs.h: FS_IMMUTABLE_FL, FS_APPEND_FL
+    let mut set: nix::libc::c_long = 0;
+    unsafe { flags_of(file.as_raw_fd(), &raw mut set) }.at("read the flags of", path)?;
+    if set & FORBIDS != 0 {
+        set &= !FORBIDS;
+        unsafe { set_flags_of(file.as_raw_fd(), &raw const set) }.at("change the flags of", path)?;
+    }
+    match meta.is_dir() {
+        true => names(path)?.iter().try_for_each(|name| allow_removal(&path.join(name))),
+        false => Ok(()),
+    }
+}
+
+// FS_IOC_GETFLAGS and FS_IOC_SETFLAGS; the kernel reads and writes an int of it.
+nix::ioctl_read!(flags_of, b'f', 1, nix::libc::c_long);
+nix::ioctl_write_ptr!(set_flags_of, b'f', 2, nix::libc::c_long);
+
 /// Makes a directory with exactly this mode, whatever the umask; there already is fine.
 pub fn make_dir(path: &Path, mode: u32) -> Result<()> {
     match fs::create_dir(path) {

@@ -323,6 +323,35 @@ fn a_link_above_a_path_leads_nowhere() {
     rig.verify();
 }
 
+/// Files that chattr(1) made immutable, or a log that can only grow, move as all others do, and what a cut
+/// left of them aside is in nobody's way.
+#[test]
+fn what_may_not_be_changed_moves_all_the_same() {
+    let rig = with_furnished_base();
+    let flag = |flag: &str, path: &Path| drop(need("chattr", Command::new("chattr").arg(flag).arg(path)));
+    rig.profile(&["state", "add", "lab", "/srv/data"]).ok();
+    rig.sh("lab", "mkdir /srv/data/d; echo fixed > /srv/data/d/fixed; echo log > /srv/data/log");
+    let data = in_state(&rig, "/srv/data");
+    flag("+a", &data.join("log"));
+    for fixed in [data.join("d/fixed"), data.join("d"), data.clone()] {
+        flag("+i", &fixed);
+    }
+    rig.profile(&["state", "remove", "lab", "/srv/data"]).ok();
+    assert!(!data.exists());
+    assert_eq!(rig.sh("lab", "cat /srv/data/d/fixed /srv/data/log"), "fixed\nlog");
+    // As a cut leaves it, for a start and for a recover.
+    for verb in [&["run", "lab", "true"][..], &["journal", "rebuild"]] {
+        let aside = in_state(&rig, "/.flipper/gone");
+        fs::create_dir_all(aside.join("d")).unwrap();
+        fs::write(aside.join("d/fixed"), "fixed").unwrap();
+        flag("+i", &aside.join("d/fixed"));
+        flag("+i", &aside.join("d"));
+        let said = rig.profile(verb).ok();
+        assert!(!said.err.contains("note") && !aside.exists(), "{}", said.err);
+    }
+    rig.verify();
+}
+
 /// overlayfs takes no directory of an overlay as its upper: a container engine needs a path of state/.
 #[test]
 fn a_container_store_works_in_state_and_only_there() {
