@@ -13,7 +13,7 @@ use crate::system::{btrfs, changed, files, guard, next_state, roots};
 
 use super::session::Session;
 use super::stage::close;
-use super::{accounts, now, undo_plan};
+use super::{accounts, now, report, undo_plan};
 
 /// Drops the waiting root that `by` cancels: its entry first, so that a root nobody ran is not kept for
 /// what was never written into it. Done before `by` is closed, and done again after a cut.
@@ -28,7 +28,8 @@ pub fn drop_cancelled(session: &Session, by: &Entry) -> Result<()> {
         Err(other) => return Err(other),
     }
     let dir = session.pool.layout.profile(id);
-    btrfs::delete_if_there(&dir.next_state(waiting))?;
+    next_state::set_aside(&dir, waiting)?;
+    delete_old_state(&dir)?;
     retire(session, &dir, waiting)
 }
 
@@ -36,16 +37,25 @@ pub fn drop_cancelled(session: &Session, by: &Entry) -> Result<()> {
 /// drops those of roots that never became current. The caller holds the profile's lock and is outside of
 /// every run. The boot has to do the same before it mounts state/.
 pub fn settle_state(session: &Session, dir: &ProfileDir) -> Result<()> {
+    delete_old_state(dir)?;
     if next_state::waiting(dir)?.is_empty() {
         return Ok(());
     }
     let current = roots::current(dir)?;
     let open = session.journal.open_entries(profile_of(dir).as_ref())?;
     next_state::drop_other(dir, current, |number| open.iter().any(|entry| entry.number == number))?;
-    if session.root_in_use(dir)?.is_some() {
-        return Ok(());
+    if session.root_in_use(dir)?.is_none() {
+        with_room(&session.pool.layout, For::Recovery, || next_state::take_place(dir, current))?;
     }
-    with_room(&session.pool.layout, For::Recovery, || next_state::take_place(dir, current))
+    delete_old_state(dir)
+}
+
+/// What stays of it is in nobody's way.
+fn delete_old_state(dir: &ProfileDir) -> Result<()> {
+    for error in next_state::delete_old(dir)? {
+        report::note(format_args!("note: a state/ of before is not deleted yet: {error}"));
+    }
+    Ok(())
 }
 
 /// Deletes a root that is not current any more and that nobody uses; one that somebody looks at goes

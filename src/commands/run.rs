@@ -105,13 +105,9 @@ fn supervise(
         target: Path::new("/"), // the sandbox chooses
         with_data: true,
     };
-    let root = sandbox::prepare(|target| assembly.at(target), &session.pool.device, booted)?;
-    for path in shared::not_bound(&session.pool, &held.dir, &root) {
-        let path = path.display();
-        report::note(format_args!(
-            "note: /{path} is not shared in this start: it is gone from @data/shared, or a link or something else is in its place"
-        ));
-    }
+    let assemble = |target: &Path| assembly.at(target).map(|problems| state::tell_not_mounted(&problems));
+    let root = sandbox::prepare(assemble, &session.pool.device, booted)?;
+    tell_not_shared(session, held, &root);
     let status = sandbox::supervise(&root, &sandbox::hostname(&root, name), command);
     // A root that an undo left is not touched any more: what is written there would be kept as a point.
     if roots::current(&held.dir).is_ok_and(|current| current == held.number) {
@@ -119,6 +115,15 @@ fn supervise(
     }
     sandbox::dismantle(&root)?;
     status
+}
+
+fn tell_not_shared(session: &Session, held: &Held, root: &Path) {
+    for path in shared::not_bound(&session.pool, &held.dir, root) {
+        let path = path.display();
+        report::note(format_args!(
+            "note: /{path} is not shared in this start: it is gone from @data/shared, or a link or something else is in its place"
+        ));
+    }
 }
 
 /// A copy that nobody sees: no booted file, so nothing of it is journalled; gone afterwards.
@@ -140,7 +145,9 @@ fn in_copy(session: &Session, id: &ProfileId, command: &[OsString]) -> Result<i3
     let status = supervise(session, &held, id.as_str(), None, command);
     let Held { dir, lock, .. } = held;
     drop(lock);
-    profiles::remove(&session.pool, &dir)?;
+    if let Err(error) = profiles::remove(&session.pool, &dir) {
+        report::note(format_args!("note: the copy goes with the next change: {error}"));
+    }
     drop(aside);
     status
 }

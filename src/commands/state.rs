@@ -12,7 +12,7 @@ use crate::model::error::{Error, Exit, Result};
 use crate::model::layout::{ProfileDir, RootDir};
 use crate::model::state_path::StatePath;
 use crate::policy::state as policy;
-use crate::system::state::settle::Settling;
+use crate::system::state::settle::{Problem, Settling};
 use crate::system::state::{self, is_in};
 use crate::system::{files, guard, roots, upper};
 
@@ -190,14 +190,25 @@ fn need_no_package_files(place: &Place, path: &StatePath) -> Result<()> {
     Ok(())
 }
 
+/// A path of state/ that a link or a file is in the way of: its files are safe, and not to be seen.
+pub fn tell_not_mounted(problems: &[Problem]) {
+    for problem in problems {
+        let (path, error) = (problem.path.as_ref().map(StatePath::shown).unwrap_or_default(), &problem.error);
+        report::note(format_args!("note: {path} is not mounted, its files stay in state/: {error}"));
+    }
+}
+
 /// Moves into state/ what belongs there, before a root starts. The caller holds the profile's lock and
 /// has claimed the root. What cannot be moved stays where it was, and the start goes on.
 pub fn settle(session: &Session, dir: &ProfileDir, root: &RootDir) -> Result<()> {
     let base = session.pool.layout.base(&roots::base_of(root)?);
     match (Settling { profile: dir, root, base: &base }).all() {
-        Ok(problems) => problems.iter().for_each(|problem| {
-            let (path, error) = (problem.path.shown(), &problem.error);
-            report::note(format_args!("note: {path} stays where it is until the next start: {error}"));
+        Ok(problems) => problems.iter().for_each(|Problem { path, error }| match path {
+            Some(path) => {
+                let path = path.shown();
+                report::note(format_args!("note: {path} stays where it is until the next start: {error}"));
+            }
+            None => report::note(format_args!("note: what a change left aside is not removed yet: {error}")),
         }),
         // A description nobody can read says nothing about what should be moved; what is in state/ is.
         Err(error) => report::note(format_args!("note: {error}")),

@@ -4,7 +4,7 @@ use crate::model::error::{Error, Exit, Result};
 use crate::model::own::Own;
 use crate::model::{EntryNumber, ProfileId};
 use crate::policy::undo::{Ask, Plan};
-use crate::system::pool;
+use crate::system::{btrfs, pool};
 
 use super::cli::Undo;
 use super::preview_shown::{self, Lines};
@@ -91,7 +91,16 @@ fn sides(preview: &Preview) -> &[State] {
 /// Where all of state/ changes, nothing of it is put back by itself.
 fn state_of(session: &Session, facts: &ProfileFacts, preview: &Preview) -> Result<StateBack> {
     match preview.state {
-        Some(_) => Ok(StateBack::default()),
+        Some(_) => {
+            // Not refused: any user could then keep the owner from an undo.
+            for inside in btrfs::nested(&facts.dir.state())? {
+                let path = inside.display();
+                report::note(format_args!(
+                    "note: /{path} is a subvolume of its own, in no snapshot: it goes"
+                ));
+            }
+            Ok(StateBack::default())
+        }
         None => state_back::look(session, facts, &preview.plan, &preview.changes),
     }
 }

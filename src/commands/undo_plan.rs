@@ -1,7 +1,7 @@
 //! Looking before an undo: the facts, the plan, and the preview in the person's language.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::dpkg::{ExtendedStates, Status};
 use crate::model::entry::{Action, Change, count_actions};
@@ -12,7 +12,7 @@ use crate::model::{Entry, EntryNumber, Kind};
 use crate::policy::descent::History;
 use crate::policy::undo::{self, Ask, Plan};
 use crate::policy::{outcome, state_line};
-use crate::system::{roots, upper};
+use crate::system::{btrfs, roots, upper};
 
 use super::recover;
 use super::session::{ProfileFacts, Session};
@@ -52,6 +52,10 @@ pub fn reset(session: &Session, facts: &ProfileFacts, wipes: bool) -> Result<Pla
         return Err(Error::NoPristine { profile: facts.id.clone() });
     }
     let plan = undo::reset(&policy_facts(facts), wipes)?;
+    if let Some(inside) = btrfs::nested(&facts.dir.state())?.into_iter().find(|_| wipes) {
+        let why = "a subvolume of its own is in no snapshot of state/, and --wipe is to be taken back: move it away, or delete it".into();
+        return Err(Error::BadStatePath { path: Path::new("/").join(inside), why });
+    }
     let (pristine, now) = (roots::base_of(&pristine)?, roots::base_of(&facts.dir.root(facts.current))?);
     if pristine != now {
         return Err(Error::PristineOnOtherBase { profile: facts.id.clone(), pristine, now });

@@ -254,6 +254,11 @@ impl ProfileDir {
         self.dir.join(format!(".state-{entry}"))
     }
 
+    /// `@profiles/lab/.state-57.old`: the state/ that the one of root 57 took the place of, to be deleted
+    pub fn old_state(&self, entry: EntryNumber) -> PathBuf {
+        self.dir.join(format!(".state-{entry}.old"))
+    }
+
     /// `@profiles/lab/state`
     pub fn state(&self) -> PathBuf {
         self.dir.join("state")

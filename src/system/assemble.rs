@@ -15,6 +15,7 @@ use crate::model::state_path::StatePath;
 use crate::model::{BaseVersion, Layout};
 
 use super::pool::Pool;
+use super::state::settle::Problem;
 use super::state::{self, settle};
 use super::{files, roots, shared};
 
@@ -33,8 +34,8 @@ pub struct Assembly<'a> {
 const NONE: Option<&str> = None;
 
 impl Assembly<'_> {
-    /// Mounts the writable root.
-    pub fn mount(&self) -> Result<()> {
+    /// Mounts the writable root. What of state/ cannot be mounted is named, and the profile starts without.
+    pub fn mount(&self) -> Result<Vec<Problem>> {
         let base = existing_base(&self.pool.layout, self.base)?;
         roots::prove_layout(self.root, &base, self.pool.format.inode_floor)?;
         let options = format!(
@@ -46,25 +47,35 @@ impl Assembly<'_> {
         mount(Some("overlay"), self.target, Some("overlay"), MsFlags::MS_NOATIME, Some(options.as_str()))
             .at("mount the overlay at", self.target)?;
         prove_writable(self.target)?;
-        if self.with_data { self.mount_data() } else { Ok(()) }
+        if self.with_data { self.mount_data() } else { Ok(Vec::new()) }
     }
 
-    fn mount_data(&self) -> Result<()> {
+    fn mount_data(&self) -> Result<Vec<Problem>> {
         let home = files::mount_point(self.target, "home")?;
         let flags = MsFlags::MS_NOATIME | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
         subvolume(self.pool, Path::new("@data/home"), &home, flags)?;
         let whole = mount_state(self.pool, self.profile)?;
-        let bound = state::found(&whole)?.iter().try_for_each(|path| self.bind(&whole, path));
+        let bound = self.bind_all(&whole);
         umount2(&whole, MntFlags::MNT_DETACH).at("unmount", &whole)?;
-        bound?;
-        shared::mount_shared(self.pool, self.profile, self.target)
+        let problems = bound?;
+        shared::mount_shared(self.pool, self.profile, self.target)?;
+        Ok(problems)
+    }
+
+    /// One path that cannot be mounted must not keep the profile from its start.
+    fn bind_all(&self, whole: &Path) -> Result<Vec<Problem>> {
+        let bound = state::found(whole)?.into_iter().map(|path| (self.bind(whole, &path), path));
+        Ok(bound
+            .filter_map(|(done, path)| done.err().map(|error| Problem { path: Some(path), error }))
+            .collect())
     }
 
     /// One path of state/ over the root's, which gives it the directories it lacks.
     fn bind(&self, whole: &Path, path: &StatePath) -> Result<()> {
         let (from, inside) = (whole.join(path.inside()), path.inside());
-        // The owner may have led it elsewhere with a link: then it is the owner's, and rolls back.
-        if leads_elsewhere(self.target, inside) {
+        // The owner may have led it elsewhere with a link: then it is the owner's, and rolls back. What is
+        // in state/ is not seen meanwhile, which mount_point says.
+        if leads_elsewhere(self.target, inside) && files::names(&from)?.is_empty() {
             return Ok(());
         }
         let to = files::mount_point(self.target, inside)?;
@@ -121,9 +132,14 @@ pub fn mount_read_only(layout: &Layout, state: &RootDir, base: &BaseVersion, tar
         .at("mount the overlay at", target)
 }
 
-/// Is there something other than directories at or above a path?
+/// Is there something other than directories at or above a path? No link is followed to find out.
 fn leads_elsewhere(root: &Path, inside: &Path) -> bool {
-    root.join(inside).symlink_metadata().is_ok() && !files::is_real_directory(root, inside)
+    let mut path = root.to_path_buf();
+    let mut seen = inside.components().map_while(|part| {
+        path.push(part);
+        path.symlink_metadata().ok()
+    });
+    seen.any(|meta| !meta.is_dir())
 }
 
 fn existing_base(layout: &Layout, version: &BaseVersion) -> Result<PathBuf> {

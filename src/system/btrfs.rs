@@ -5,9 +5,9 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::AsRawFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use libbtrfsutil::{CreateSnapshotOptions, DeleteSubvolumeOptions};
+use libbtrfsutil::{CreateSnapshotOptions, DeleteSubvolumeOptions, IterateSubvolume};
 
 use crate::model::error::{At, Error, Result};
 
@@ -92,6 +92,18 @@ pub fn delete_if_there(path: &Path) -> Result<()> {
     if path.symlink_metadata().is_err() { Ok(()) } else { delete(path) }
 }
 
+/// The subvolumes nested in one, relative to it, the innermost first.
+pub fn nested(path: &Path) -> Result<Vec<PathBuf>> {
+    let each = || -> std::result::Result<Vec<PathBuf>, libbtrfsutil::Error> {
+        IterateSubvolume::new(path)
+            .post_order()
+            .iter_with_id()?
+            .map(|found| found.map(|(at, _)| at))
+            .collect()
+    };
+    each().map_err(|e| e.os_error()).at("list the subvolumes in", path)
+}
+
 pub fn is_subvolume(path: &Path) -> bool {
     libbtrfsutil::is_subvolume(path).unwrap_or(false)
 }
@@ -142,6 +154,11 @@ pub fn is_read_only(path: &Path) -> Result<bool> {
 /// Seals a subvolume that nobody writes to: a base, once it is complete.
 pub fn seal(path: &Path) -> Result<()> {
     libbtrfsutil::set_subvolume_read_only(path, true).map_err(|e| e.os_error()).at("seal", path)
+}
+
+/// Lets a subvolume be written to that its owner may have sealed.
+pub fn unseal(path: &Path) -> Result<()> {
+    libbtrfsutil::set_subvolume_read_only(path, false).map_err(|e| e.os_error()).at("unseal", path)
 }
 
 /// The UUID of the btrfs on a block device, from its first superblock (at 64 KiB: magic at 0x40,

@@ -125,6 +125,42 @@ pub fn remove_tree(path: &Path) -> Result<()> {
     }
 }
 
+/// Like [`remove_tree`], also where chattr(1) forbids it: for what has its copy elsewhere, or was never seen.
+pub fn remove_tree_for_good(path: &Path) -> Result<()> {
+    match remove_tree(path) {
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {
+            let _ = allow_removal(path); // where it fails, the removal says why
+            remove_tree(path)
+        }
+        other => other,
+    }
+}
+
+/// Takes the flags `i` and `a` from a file, or from a directory and all below it.
+pub fn allow_removal(path: &Path) -> Result<()> {
+    let meta = fs::symlink_metadata(path).at("look at", path)?;
+    if !meta.is_dir() && !meta.is_file() {
+        return Ok(()); // neither links nor devices can have them
+    }
+    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).at("open", path)?;
+    const FORBIDS: nix::libc::c_long = 0x10 | 0x20; // linux/fs.h: FS_IMMUTABLE_FL, FS_APPEND_FL
+    let mut set: nix::libc::c_long = 0;
+    unsafe { flags_of(file.as_raw_fd(), &raw mut set) }.at("read the flags of", path)?;
+    if set & FORBIDS != 0 {
+        set &= !FORBIDS;
+        unsafe { set_flags_of(file.as_raw_fd(), &raw const set) }.at("change the flags of", path)?;
+    }
+    match meta.is_dir() {
+        true => names(path)?.iter().try_for_each(|name| allow_removal(&path.join(name))),
+        false => Ok(()),
+    }
+}
+
+// FS_IOC_GETFLAGS and FS_IOC_SETFLAGS; the kernel reads and writes an int of it.
+nix::ioctl_read!(flags_of, b'f', 1, nix::libc::c_long);
+nix::ioctl_write_ptr!(set_flags_of, b'f', 2, nix::libc::c_long);
+
 /// Makes a directory with exactly this mode, whatever the umask; there already is fine.
 pub fn make_dir(path: &Path, mode: u32) -> Result<()> {
     match fs::create_dir(path) {
@@ -156,20 +192,23 @@ pub fn is_real_directory(root: &Path, inside: &Path) -> bool {
 /// A directory to mount on in a tree that is not ours, made when it is missing. A link on the way is
 /// refused: it would be followed to a directory of this machine.
 pub fn mount_point(root: &Path, inside: impl AsRef<Path>) -> Result<PathBuf> {
-    let (inside, mut path) = (inside.as_ref(), root.to_path_buf());
-    for part in inside.components() {
+    let mut path = root.to_path_buf();
+    for part in inside.as_ref().components() {
         path.push(part);
-        if path.symlink_metadata().is_err() {
-            fs::create_dir(&path).at("make", &path)?;
+        match path.symlink_metadata() {
+            Ok(meta) if meta.is_dir() => {}
+            // Before anything is made below it: that would be made on this machine.
+            Ok(_) => {
+                let why = "nothing can be mounted at or below it: it is a link or a file".into();
+                return Err(Error::Damaged { what: path, why });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir(&path).at("make", &path)?;
+            }
+            Err(error) => return Err(error).at("look at", &path),
         }
     }
-    if is_real_directory(root, inside) {
-        return Ok(path);
-    }
-    Err(Error::Damaged {
-        what: path,
-        why: "nothing can be mounted there: it is, or lies behind, a link".into(),
-    })
+    Ok(path)
 }
 
 /// `st_dev:st_ino`, the identity a booted file names.

@@ -22,6 +22,7 @@ pub mod journal;
 pub mod locks;
 pub mod manifest;
 pub mod mountinfo;
+pub mod nested;
 pub mod next_state;
 pub mod pool;
 pub mod profiles;

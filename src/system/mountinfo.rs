@@ -10,6 +10,8 @@ use crate::model::error::{At, Result};
 /// One line of mountinfo (proc(5)), unescaped.
 #[derive(Clone, Debug)]
 pub struct Mount {
+    /// What of the file system is mounted, e.g. `/@profiles/lab/state`.
+    pub root: PathBuf,
     pub mount_point: PathBuf,
     pub file_system: String,
     /// The device, e.g. `/dev/mmcblk0p3`, or any word.
@@ -48,6 +50,11 @@ impl Seen {
 /// ends meanwhile is passed over. A lazily detached mount is in none of them: this is never the only
 /// check.
 pub fn find_overlay(tail: &str) -> Result<Option<Seen>> {
+    find(|mount| mount.file_system == "overlay" && names_directory(mount, tail))
+}
+
+/// The first such mount in any mount namespace; see [`find_overlay`] for what it cannot see.
+pub fn find(is_it: impl Fn(&Mount) -> bool) -> Result<Option<Seen>> {
     let mut looked_at = std::collections::HashSet::new();
     for name in super::files::names(Path::new("/proc"))? {
         let Some(pid) = name.to_str().and_then(|n| n.parse::<i32>().ok()) else { continue };
@@ -59,8 +66,7 @@ pub fn find_overlay(tail: &str) -> Result<Option<Seen>> {
             continue;
         }
         let Ok(mounts) = of_process(&pid.to_string()) else { continue };
-        let hit = mounts.into_iter().find(|m| m.file_system == "overlay" && names_directory(m, tail));
-        if let Some(mount) = hit {
+        if let Some(mount) = mounts.into_iter().find(&is_it) {
             return Ok(Some(Seen { pid, mount }));
         }
     }
@@ -84,6 +90,7 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
     let words: Vec<&[u8]> = line.split(|b| *b == b' ').collect();
     let dash = words.iter().position(|w| *w == b"-")?;
     Some(Mount {
+        root: PathBuf::from(unescape(words.get(3)?)),
         mount_point: PathBuf::from(unescape(words.get(4)?)),
         file_system: String::from_utf8_lossy(words.get(dash + 1)?).into_owned(),
         source: PathBuf::from(unescape(words.get(dash + 2)?)),

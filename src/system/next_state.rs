@@ -5,15 +5,20 @@
 //! ```text
 //!  .state-57 made ── current -> roots/57 ── 57.state taken ──┃ .state-57 <-> state ── .state-57 deleted
 //! ```
+//! What is to be deleted becomes `.state-57.old` first: where it cannot be deleted (a subvolume nested in it
+//! is mounted) it stays under that name, and nobody takes it for a state/ that waits.
+
+use std::ffi::OsStr;
+use std::fs;
 
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
 use crate::model::EntryNumber;
-use crate::model::error::{At, Result};
+use crate::model::error::{At, Error, Result};
 use crate::model::layout::ProfileDir;
 use crate::model::state_change::StateChange;
 
-use super::{btrfs, files};
+use super::{btrfs, files, nested};
 
 /// Makes `.state-<number>`.
 pub fn prepare(dir: &ProfileDir, number: EntryNumber, change: StateChange) -> Result<()> {
@@ -48,7 +53,30 @@ pub fn take_place(dir: &ProfileDir, number: EntryNumber) -> Result<()> {
             .at("exchange with state/", &next)?; // the visible moment of state/
         files::sync_parent(&state)?;
     }
-    btrfs::delete(&next)
+    set_aside(dir, number)
+}
+
+/// `.state-57` is not needed any more; [`delete_old`] deletes it.
+pub fn set_aside(dir: &ProfileDir, number: EntryNumber) -> Result<()> {
+    let (next, old) = (dir.next_state(number), dir.old_state(number));
+    match next.is_dir() {
+        true => fs::rename(&next, &old).at("rename to", &old),
+        false => Ok(()),
+    }
+}
+
+/// Those that were set aside, now or by a change that was cut.
+pub fn old(dir: &ProfileDir) -> Result<Vec<EntryNumber>> {
+    let names = files::names(dir.path())?;
+    let number = |name: &OsStr| name.to_str()?.strip_prefix(".state-")?.strip_suffix(".old")?.parse().ok();
+    Ok(names.iter().filter_map(|name| number(name)).collect())
+}
+
+/// Deletes what was set aside, with what is nested in it. Returns why some of it is still there: that stops
+/// nobody, and the next change tries again.
+pub fn delete_old(dir: &ProfileDir) -> Result<Vec<Error>> {
+    let tried = old(dir)?.into_iter().map(|number| nested::delete_with(&dir.old_state(number)));
+    Ok(tried.filter_map(Result::err).collect())
 }
 
 /// The copy beside the point is of a state/ that is not there any more.
@@ -64,7 +92,7 @@ pub fn drop_other(
     is_open: impl Fn(EntryNumber) -> bool,
 ) -> Result<()> {
     for number in waiting(dir)?.into_iter().filter(|number| *number != current && !is_open(*number)) {
-        btrfs::delete(&dir.next_state(number))?;
+        set_aside(dir, number)?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::model::{EntryNumber, Layout};
 
 use super::locks::Lock;
 use super::pool::Pool;
-use super::{btrfs, files, guard, identity, roots};
+use super::{btrfs, files, guard, identity, nested, roots};
 
 /// Makes `@profiles/.new-lab` with its directories and holds its lock, so that recover leaves it alone.
 pub fn make_aside(dir: &ProfileDir) -> Result<Lock> {
@@ -69,8 +69,8 @@ pub fn publish(from: &ProfileDir, to: &ProfileDir) -> Result<()> {
     files::sync_parent(to.path())
 }
 
-/// Removes a profile's directory with all its subvolumes. Every root and point is claimed first; one
-/// in use stops it before anything is gone.
+/// Removes a profile's directory with all its subvolumes, and those nested in state/. Every root and point
+/// is claimed first; one in use, or a nested one that is mounted, stops it before anything is gone.
 pub fn remove(pool: &Pool, dir: &ProfileDir) -> Result<()> {
     let mut claimed = Vec::new();
     for made in [dir.roots(), dir.snapshots()] {
@@ -81,17 +81,15 @@ pub fn remove(pool: &Pool, dir: &ProfileDir) -> Result<()> {
             }
         }
     }
+    let own = files::names(dir.path())?.into_iter().map(|name| dir.path().join(name));
+    let own: Vec<_> = own.filter(|path| !path.is_symlink() && btrfs::is_subvolume(path)).collect();
+    own.iter().try_for_each(|path| nested::need_none_mounted(path))?;
     for (lock, root) in claimed {
         btrfs::delete(root.path())?;
         drop(lock);
     }
     remove_orphans(dir)?;
-    for name in files::names(dir.path())? {
-        let path = dir.path().join(name);
-        if btrfs::is_subvolume(&path) {
-            btrfs::delete(&path)?;
-        }
-    }
+    own.iter().try_for_each(|path| nested::delete_with(path))?; // state/ may hold others
     files::remove_tree(dir.path())
 }
 
@@ -131,8 +129,10 @@ pub fn remove_deleted(pool: &Pool, deleted: &ProfileDir, aside: &ProfileDir) -> 
     remove(pool, aside)
 }
 
-/// Removes directories that a cut left half made or half removed: nobody holds their lock any more.
+/// Removes directories that a cut left half made or half removed: nobody holds their lock any more. One that
+/// cannot be removed stops no other.
 pub fn remove_leftovers(pool: &Pool) -> Result<()> {
+    let mut done = Ok(());
     for name in files::names(&pool.layout.profiles())? {
         let name_text = name.to_str().unwrap_or_default();
         let made = name_text.starts_with(".new-") && name_text != ".new-template";
@@ -141,10 +141,10 @@ pub fn remove_leftovers(pool: &Pool) -> Result<()> {
         }
         let dir = ProfileDir::at(pool.layout.profiles().join(name));
         if let Ok(_lock) = Lock::take(&dir.lock(), "a leftover") {
-            remove(pool, &dir)?;
+            done = done.and(remove(pool, &dir));
         }
     }
-    Ok(())
+    done
 }
 
 /// The ids of every subvolume of a profile's directory.

@@ -24,6 +24,7 @@ use crate::model::error::{At, Error, Result};
 
 use super::assemble::Assembly;
 use super::files;
+use super::state::settle::Problem;
 
 /// Where the root is assembled; only this process and its children see it.
 const TARGET: &str = "/run/flipper/root";
@@ -93,7 +94,7 @@ fn alone(assembly: &Assembly, hostname: &str, command: &[OsString]) -> Result<i3
     unshare(CloneFlags::CLONE_NEWNS).at("make a namespace for", assembly.root.path())?;
     let null = fs::OpenOptions::new().write(true).open("/dev/null").at("open", "/dev/null")?;
     unsafe { libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&null), 1) };
-    let root = prepare(|target| assembly.at(target), &assembly.pool.device, None)?;
+    let root = prepare(|target| assembly.at(target).map(drop), &assembly.pool.device, None)?;
     let status = supervise(&root, hostname, command);
     take_name_servers_back(&root)?;
     dismantle(&root)?;
@@ -344,7 +345,7 @@ pub fn hostname(root: &Path, id: &str) -> String {
 
 impl Assembly<'_> {
     /// For [`prepare`]: this assembly, at the place the sandbox chose.
-    pub fn at(&self, target: &Path) -> Result<()> {
+    pub fn at(&self, target: &Path) -> Result<Vec<Problem>> {
         Assembly { target, ..*self }.mount()
     }
 }

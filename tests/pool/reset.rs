@@ -1,9 +1,10 @@
 //! `flipper-profile reset`: back to pristine, as an entry that is taken back like any other.
 
 use std::fs;
+use std::process::Command;
 
 use crate::rig::tree::{assert_differ, assert_same, read};
-use crate::rig::{Ended, Rig};
+use crate::rig::{Ended, Rig, btrfs, need};
 
 fn reset(rig: &Rig, args: &[&str]) -> Ended {
     rig.profile(&[&["--yes", "reset", "lab"], args].concat())
@@ -294,5 +295,86 @@ fn a_clone_goes_back_without_the_secrets_of_its_source() {
     rig.profile(&["--yes", "reset", "two"]).ok();
     let left = rig.sh("two", "grep -rl known /etc /var/lib/systemd /var/lib/dhcpcd || true");
     assert_eq!(left, "");
+    rig.verify();
+}
+
+fn subvolume(rig: &Rig, inside: &str) -> std::path::PathBuf {
+    let path = rig.in_pool(format!("@profiles/lab/{inside}"));
+    need("btrfs", btrfs(&["subvolume", "create"]).arg(&path));
+    path
+}
+
+/// Any user can make a subvolume in /var/tmp. It is in no snapshot of state/: a wipe could not be taken back.
+#[test]
+fn a_subvolume_in_state_refuses_a_wipe_and_locks_nothing_up() {
+    let rig = worked_in();
+    let mine = subvolume(&rig, "state/var/tmp/mine");
+    let before = rig.last_entry("lab").0;
+    reset(&rig, &["--wipe"]).refused("/var/tmp/mine: a subvolume of its own");
+    assert_eq!((rig.last_entry("lab").0, mine.is_dir()), (before, true));
+    rig.profile(&["run", "--throwaway", "lab", "true"]).ok();
+    need("btrfs", btrfs(&["subvolume", "delete"]).arg(&mine));
+    // One that is made while the wipe waits, with another in it, sealed: both go with the old state/.
+    let run = rig.start_waiting("lab");
+    reset(&rig, &["--wipe"]).ok();
+    let mine = subvolume(&rig, "state/var/tmp/mine");
+    subvolume(&rig, "state/var/tmp/mine/deeper");
+    rig.set_read_only(&mine, true);
+    run.end();
+    rig.wait_until_unused("lab");
+    let said = rig.profile(&["run", "lab", "true"]).ok();
+    assert!(!said.err.contains("note"), "{}", said.err);
+    assert!(rig.names("@profiles/lab").iter().all(|name| !name.starts_with(".state-")));
+    rig.verify();
+}
+
+/// One that is mounted is nobody's to delete: the profile starts all the same, and verify names it.
+#[test]
+fn a_mounted_subvolume_in_an_old_state_stays_until_it_is_unmounted() {
+    let rig = worked_in();
+    let run = rig.start_waiting("lab");
+    reset(&rig, &["--wipe"]).ok();
+    let number = rig.last_entry("lab").0;
+    subvolume(&rig, "state/var/tmp/mine");
+    let at = rig.path("mine");
+    fs::create_dir(&at).unwrap();
+    let device = crate::rig::loop_device(rig.image_name().as_ref()).unwrap();
+    need(
+        "mount",
+        Command::new("mount").args(["-o", "subvol=@profiles/lab/state/var/tmp/mine"]).arg(device).arg(&at),
+    );
+    fs::write(at.join("kept"), "kept").unwrap();
+    run.end();
+    rig.wait_until_unused("lab");
+    for _ in 0..2 {
+        let said = rig.profile(&["run", "lab", "true"]).ok();
+        assert!(said.err.contains("not deleted yet") && said.err.contains("mounted at"), "{}", said.err);
+    }
+    let verify = rig.profile(&["verify"]);
+    assert!(
+        verify.out.contains(&format!(".state-{number}.old")) && verify.out.contains("unmount"),
+        "{}",
+        verify.out
+    );
+    undo(&rig, &[]).ok();
+    assert_eq!(fs::read_to_string(at.join("kept")).unwrap(), "kept");
+    need("umount", Command::new("umount").arg(&at));
+    rig.sh("lab", "test -f /var/log/mine.log");
+    rig.verify();
+}
+
+/// A deleted profile with such a subvolume goes.
+#[test]
+fn what_is_nested_goes_with_a_profile() {
+    let rig = worked_in();
+    subvolume(&rig, "state/var/tmp/mine");
+    rig.profile(&["delete", "lab", "--yes"]).ok();
+    let deleted = rig.names("@profiles").into_iter().find(|name| name.starts_with(".deleted-lab")).unwrap();
+    // As a prune leaves it that was cut; whoever comes next removes it.
+    let pruned = deleted.replace(".deleted-", ".pruned-");
+    fs::rename(rig.in_pool(format!("@profiles/{deleted}")), rig.in_pool(format!("@profiles/{pruned}")))
+        .unwrap();
+    rig.profile(&["journal", "rebuild"]).ok();
+    assert_eq!(rig.names("@profiles"), [".template"]);
     rig.verify();
 }

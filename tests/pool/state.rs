@@ -282,6 +282,76 @@ fn the_directories_of_the_root_are_made_and_nothing_is_overwritten() {
     rig.verify();
 }
 
+/// A link above a path: the profile starts without it and says so, and nothing is made where it leads to
+/// on this machine.
+#[test]
+fn a_link_above_a_path_leads_nowhere() {
+    let rig = with_furnished_base();
+    rig.profile(&["state", "add", "lab", "/srv/data/db"]).ok();
+    rig.sh("lab", "echo kept > /srv/data/db/row");
+    let outside = rig.path("outside");
+    fs::create_dir(&outside).unwrap();
+    let lead = |to: &Path| {
+        rig.mounted("lab", |at| {
+            let (data, away) = (at.join("srv/data"), at.join("opt/x"));
+            match data.is_symlink() {
+                true => fs::remove_file(&data).unwrap(),
+                false => drop(need("mv", Command::new("mv").arg(&data).arg(away))),
+            }
+            symlink(to, data).unwrap();
+        });
+    };
+    for to in [Path::new("/opt/x"), &outside] {
+        lead(to);
+        let run = rig.profile(&["run", "lab", "sh", "-c", "ls -d /opt/x; grep -c /db /proc/mounts"]);
+        assert_eq!((run.status, run.out.as_str()), (1, "/opt/x\n0\n"), "{}", run.err);
+        assert!(
+            run.err.contains("note: /srv/data/db is not mounted, its files stay in state/"),
+            "{}",
+            run.err
+        );
+    }
+    assert_eq!(names(&outside), BTreeSet::new());
+    assert!(!Path::new("/opt/x").exists());
+    assert_eq!(fs::read_to_string(in_state(&rig, "/srv/data/db/row")).unwrap(), "kept\n");
+    // The way is free again, and so are the files.
+    rig.mounted("lab", |at| {
+        fs::remove_file(at.join("srv/data")).unwrap();
+        need("mv", Command::new("mv").arg(at.join("opt/x")).arg(at.join("srv/data")));
+    });
+    assert_eq!(rig.sh("lab", "cat /srv/data/db/row"), "kept");
+    rig.verify();
+}
+
+/// Files that chattr(1) made immutable, or a log that can only grow, move as all others do, and what a cut
+/// left of them aside is in nobody's way.
+#[test]
+fn what_may_not_be_changed_moves_all_the_same() {
+    let rig = with_furnished_base();
+    let flag = |flag: &str, path: &Path| drop(need("chattr", Command::new("chattr").arg(flag).arg(path)));
+    rig.profile(&["state", "add", "lab", "/srv/data"]).ok();
+    rig.sh("lab", "mkdir /srv/data/d; echo fixed > /srv/data/d/fixed; echo log > /srv/data/log");
+    let data = in_state(&rig, "/srv/data");
+    flag("+a", &data.join("log"));
+    for fixed in [data.join("d/fixed"), data.join("d"), data.clone()] {
+        flag("+i", &fixed);
+    }
+    rig.profile(&["state", "remove", "lab", "/srv/data"]).ok();
+    assert!(!data.exists());
+    assert_eq!(rig.sh("lab", "cat /srv/data/d/fixed /srv/data/log"), "fixed\nlog");
+    // As a cut leaves it, for a start and for a recover.
+    for verb in [&["run", "lab", "true"][..], &["journal", "rebuild"]] {
+        let aside = in_state(&rig, "/.flipper/gone");
+        fs::create_dir_all(aside.join("d")).unwrap();
+        fs::write(aside.join("d/fixed"), "fixed").unwrap();
+        flag("+i", &aside.join("d/fixed"));
+        flag("+i", &aside.join("d"));
+        let said = rig.profile(verb).ok();
+        assert!(!said.err.contains("note") && !aside.exists(), "{}", said.err);
+    }
+    rig.verify();
+}
+
 /// overlayfs takes no directory of an overlay as its upper: a container engine needs a path of state/.
 #[test]
 fn a_container_store_works_in_state_and_only_there() {

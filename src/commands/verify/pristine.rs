@@ -3,7 +3,7 @@
 use crate::model::error::Result;
 use crate::model::layout::ProfileDir;
 use crate::model::{EntryNumber, ProfileId};
-use crate::system::{btrfs, next_state, roots};
+use crate::system::{btrfs, nested, next_state, roots};
 
 use super::{Findings, NEXT_CHANGE};
 use crate::commands::session::Session;
@@ -21,6 +21,16 @@ pub fn check(
         let expected = current == Some(number) || open.iter().any(|entry| entry.number == number);
         let of = format!("{id}: .state-{number}");
         findings.add_if(!expected, "leftovers", &of, "its root never became current", NEXT_CHANGE);
+    }
+    for number in next_state::old(dir)? {
+        let of = format!("{id}: .state-{number}.old");
+        let (what, remedy) = match nested::need_none_mounted(&dir.old_state(number)) {
+            Err(error) => {
+                (format!("it cannot be deleted: {error}"), "unmount that; the next change deletes it")
+            }
+            Ok(()) => ("a state/ of before is not deleted yet".into(), NEXT_CHANGE),
+        };
+        findings.add("leftovers", of, what, remedy);
     }
     for path in session.describe(dir).map(|profile| profile.shared).unwrap_or_default() {
         let missing = session.pool.layout.shared().join(&path).symlink_metadata().is_err();

@@ -113,7 +113,7 @@ pub fn remove_leftovers(state: &Path, is_open: impl Fn(&str) -> bool) -> Result<
     for name in files::names(&dir)? {
         let needed = name.to_str().and_then(|name| name.strip_prefix("back-")).is_some_and(&is_open);
         if !needed {
-            files::remove_tree(&dir.join(name))?;
+            files::remove_tree_for_good(&dir.join(name))?;
         }
     }
     Ok(())

@@ -18,9 +18,10 @@ use super::copy::{Copy, Layers};
 use super::{aside, found, is_in, is_marked, make_parents, mark, wanted};
 use crate::system::{files, roots, upper};
 
-/// One path that could not be brought where it belongs. It stays where it was, whole.
+/// One path that could not be brought where it belongs, or not be mounted. It stays where it was, whole.
 pub struct Problem {
-    pub path: StatePath,
+    /// None: what an earlier change left aside could not be removed.
+    pub path: Option<StatePath>,
     pub error: Error,
 }
 
@@ -35,10 +36,11 @@ pub struct Settling<'a> {
 impl Settling<'_> {
     /// Everything. One path that fails stops no other.
     pub fn all(&self) -> Result<Vec<Problem>> {
-        self.remove_leftovers()?;
-        let (wanted, mut problems) = (wanted(self.profile, self.root, self.base)?, Vec::new());
+        let left = self.remove_leftovers().err();
+        let wanted = wanted(self.profile, self.root, self.base)?;
+        let mut problems: Vec<_> = left.map(|error| Problem { path: None, error }).into_iter().collect();
         let mut note = |path: &StatePath, done: Result<()>| {
-            problems.extend(done.err().map(|error| Problem { path: path.clone(), error }));
+            problems.extend(done.err().map(|error| Problem { path: Some(path.clone()), error }));
         };
         for path in &wanted {
             if !is_in(&self.state(), path)? {
@@ -59,7 +61,7 @@ impl Settling<'_> {
     }
 
     fn remove_leftovers(&self) -> Result<()> {
-        files::remove_tree(&self.out_aside())?;
+        files::remove_tree_for_good(&self.out_aside())?;
         super::remove_leftovers(&self.state(), |_| true)
     }
 
@@ -75,7 +77,7 @@ impl Settling<'_> {
     pub fn copy_in(&self, path: &StatePath) -> Result<bool> {
         let Some(from) = self.merged(path.inside()) else { return Ok(false) };
         let new = aside(&self.state())?.join("new");
-        files::remove_tree(&new)?;
+        files::remove_tree_for_good(&new)?;
         let of_the_root = of_the_root(path);
         let mut copy = Copy::new(&of_the_root);
         let old = self.state().join(path.inside());
@@ -97,7 +99,7 @@ impl Settling<'_> {
         make_parents(&state, path.inside(), &[&self.root.upper(), self.base])?;
         swap(&new, &old)?; // the visible moment
         files::sync_file_system(&state)?;
-        files::remove_tree(&new)?;
+        files::remove_tree_for_good(&new)?;
         make_mount_point(self.root, self.base, path)?;
         self.empty_upper(path)
     }
@@ -115,12 +117,12 @@ impl Settling<'_> {
             let why = format!("{} is, or lies behind, a link or a file", path.shown());
             return Err(Error::Damaged { what: self.root.upper().join(path.inside()), why });
         }
-        files::remove_tree(&new)?;
+        files::remove_tree_for_good(&new)?;
         let of_the_root = of_the_root(path);
         Copy::new(&of_the_root).directory(&Layers::plain(&from), &new)?;
         for inside in &of_the_root {
             if let Some(layers) = self.merged(&path.inside().join(inside)).filter(Layers::is_there) {
-                files::remove_tree(&new.join(inside))?;
+                files::remove_tree_for_good(&new.join(inside))?;
                 Copy::new(&[]).directory(&layers, &new.join(inside))?;
             }
         }
@@ -136,17 +138,18 @@ impl Settling<'_> {
         roots::make_parents(&upper, &[self.base], path.inside())?;
         let target = upper.join(path.inside());
         if target.symlink_metadata().is_ok_and(|meta| !meta.is_dir()) {
-            files::remove_tree(&target)?; // a whiteout
+            files::remove_tree_for_good(&target)?; // a whiteout
         }
         swap(&new, &target)?; // what the merged root shows from here on, once state/'s is gone
         files::sync_file_system(&upper)?;
         let gone = aside(&state)?.join("gone");
-        files::remove_tree(&gone)?;
+        files::remove_tree_for_good(&gone)?;
         let old = state.join(path.inside());
+        files::allow_removal(&old)?; // its content is in the root by now
         fs::rename(&old, &gone).at("rename to", &gone)?; // the visible moment
         files::sync_file_system(&state)?;
-        files::remove_tree(&gone)?;
-        files::remove_tree(&new)?;
+        files::remove_tree_for_good(&gone)?;
+        files::remove_tree_for_good(&new)?;
         remove_empty_parents(&state, path.inside())
     }
 
@@ -182,7 +185,7 @@ impl Settling<'_> {
         let of_the_root = of_the_root(path);
         for name in files::names(&dir)? {
             if !of_the_root.iter().any(|inside| inside.starts_with(&name)) {
-                files::remove_tree(&dir.join(name))?;
+                files::remove_tree_for_good(&dir.join(name))?;
             }
         }
         Ok(())
@@ -219,7 +222,7 @@ pub fn make_mount_point(root: &RootDir, base: &Path, path: &StatePath) -> Result
         }
         roots::make_parents(&root.upper(), &[base], &inside)?;
         let dir = root.upper().join(&inside);
-        files::remove_tree(&dir)?; // a whiteout
+        files::remove_tree_for_good(&dir)?; // a whiteout
         files::make_dir(&dir, 0o755)?;
     }
     Ok(())
