@@ -8,6 +8,7 @@ use crate::model::carried::{Keeps, SHADOW};
 use crate::model::error::{Error, Result};
 use crate::model::layout::RootDir;
 use crate::model::own::Own;
+use crate::model::reserved;
 use crate::model::state_path::StatePath;
 use crate::policy::own::ACCOUNTS;
 use crate::system::{files, putback, side_by_side, state, upper};
@@ -132,6 +133,7 @@ fn keep_passwords(then: &Path, now: &Path, names: &[String]) -> Result<()> {
     }
     let Some(text) = files::read_if_there(&to)? else { return Ok(()) };
     let present = files::read_if_there(&from)?.unwrap_or_default();
+    let present = reserved::without(SHADOW, &present, b""); // the lock of a reserved account is no password
     putback::replace_text(&to, &shadow::with_passwords(&text, &present, names))
 }
 

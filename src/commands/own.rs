@@ -8,6 +8,7 @@ use crate::model::carried::{HOSTS, SHADOW, compared};
 use crate::model::difference::What;
 use crate::model::error::Result;
 use crate::model::own::{Connection, Own, Window};
+use crate::model::reserved;
 use crate::model::{EntryNumber, Kind};
 use crate::policy::connections;
 use crate::policy::descent::History;
@@ -78,8 +79,12 @@ fn same_hosts(then: &State, now: &State) -> Result<bool> {
 }
 
 fn passwords(then: &State, now: &State) -> Result<Vec<String>> {
-    let read = |state: &State| upper::read(&state.root, &state.base, SHADOW);
-    Ok(shadow::changed(&read(then)?.unwrap_or_default(), &read(now)?.unwrap_or_default()))
+    // A reserved account has no password: the line that locks it is ours, on either side.
+    let read = |state: &State| -> Result<_> {
+        let text = upper::read(&state.root, &state.base, SHADOW)?.unwrap_or_default();
+        Ok(reserved::without(SHADOW, &text, b""))
+    };
+    Ok(shadow::changed(&read(then)?, &read(now)?))
 }
 
 fn connection(now: &State, path: &Path) -> Option<String> {
