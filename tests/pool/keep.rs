@@ -216,3 +216,28 @@ fn the_lock_of_a_reserved_account_is_no_password() {
     assert_eq!(rig.sh("lab", "cat /etc/shadow"), "anna:$new:2:0:99999:7:::\nkim:$kim:5:0:99999:7:::");
     rig.verify();
 }
+
+/// A link in a profile is one in the profile: followed from outside, it leads to a file of this machine.
+#[test]
+fn shadow_as_a_link_is_not_followed() {
+    let (rig, _) = worked_since();
+    let mine = rig.path("shadow");
+    fs::write(&mine, "anna:$machine:9:0:99999:7:::\n").unwrap();
+    let link = format!("cp -a /etc/shadow /etc/mine; ln -sf {} /etc/shadow", mine.display());
+    rig.sh("lab", &link);
+    let own = &rig.undo(&["--profile", "lab", "--dry-run", "--json"]).json()["own"];
+    assert_eq!(own["passwords"], serde_json::json!([]), "what is behind a link is nobody's password");
+    undo(&rig, &["--keep", "passwords"]).ok();
+    assert_eq!(
+        rig.sh("lab", "head -n 1 /etc/shadow; stat -c %F /etc/shadow"),
+        "anna:$old:1:0:99999:7:::\nregular file"
+    );
+    // And the other way round: the state that comes back has the link.
+    undo(&rig, &["--redo", "--keep", "passwords"]).ok();
+    assert_eq!(
+        rig.sh("lab", "stat -c %F /etc/shadow; head -n 1 /etc/mine"),
+        "symbolic link\nanna:$new:2:0:99999:7:::"
+    );
+    assert_eq!(fs::read_to_string(&mine).unwrap(), "anna:$machine:9:0:99999:7:::\n");
+    rig.verify();
+}
