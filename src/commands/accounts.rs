@@ -5,14 +5,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::dpkg::accounts::names;
+use crate::dpkg::accounts::{makes, names};
 use crate::model::Layout;
 use crate::model::entry::{Change, Planned};
 use crate::model::error::Result;
 use crate::model::layout::{ProfileDir, RootDir};
 use crate::model::ledger::{self, ACCOUNT_FILES, Given};
 use crate::model::reserved;
-use crate::policy::accounts::{given, reserve, reserved_names, revive};
+use crate::policy::accounts::{credit, given, reserve, reserved_names, revive};
 use crate::system::{account_files, roots, upper};
 
 /// Before a root is left: who worked in it may have added people by hand.
@@ -55,18 +55,23 @@ pub fn note_run(
         return Ok(());
     }
     let mut now = ledger::lacking(&account_files::ledger(profile)?, given(&account_files::live()));
-    for given in &mut now {
-        let of_package = |package: &&str| brings(package, &given.name);
-        given.packages = installed.iter().copied().filter(of_package).map(str::to_owned).collect();
-    }
+    let say = |given: &Given| {
+        let said = |package: &&&str| says(package, |text| names(text, &given.name));
+        installed.iter().filter(said).map(|package| (*package).to_owned()).collect()
+    };
+    credit(&mut now, &account_files::of_root(point, root.1), say);
     account_files::add_to_ledger(profile, &now)
 }
 
 /// A plain dpkg has no plan that we know of: what its packages found reserved becomes theirs afterwards.
 fn revive_named(profile: &ProfileDir, installed: &BTreeSet<&str>) -> Result<()> {
-    let names = reserved_names(&account_files::live());
-    let names: BTreeSet<String> =
-        names.into_iter().filter(|name| installed.iter().any(|package| brings(package, name))).collect();
+    let reserved = reserved_names(&account_files::live());
+    if reserved.is_empty() {
+        return Ok(());
+    }
+    let mut names = brought_once(&account_files::ledger(profile)?, &reserved, installed);
+    let made = |name: &&String| installed.iter().any(|package| says(package, |text| makes(text, name)));
+    names.extend(reserved.iter().filter(made).cloned());
     if names.is_empty() { Ok(()) } else { revive_live(profile, &names) }
 }
 
@@ -78,11 +83,19 @@ pub fn revive_planned(profile: &ProfileDir, planned: &[Planned]) -> Result<()> {
         return Ok(());
     }
     let installed = packages(planned.iter().map(|planned| (&planned.new, planned.package.as_str())));
-    let of_run = |given: &&Given| given.packages.iter().any(|package| installed.contains(package.as_str()));
-    let ledger = account_files::ledger(profile)?;
-    let names = ledger.iter().filter(of_run).map(|given| given.name.clone());
-    let names: BTreeSet<String> = names.filter(|name| reserved.contains(name)).collect();
+    let names = brought_once(&account_files::ledger(profile)?, &reserved, &installed);
     if names.is_empty() { Ok(()) } else { revive_live(profile, &names) }
+}
+
+/// Those of the reserved that the ledger credits to a package of this run.
+fn brought_once(
+    ledger: &[Given],
+    reserved: &BTreeSet<String>,
+    installed: &BTreeSet<&str>,
+) -> BTreeSet<String> {
+    let of_run = |given: &&Given| given.packages.iter().any(|package| installed.contains(package.as_str()));
+    let names = ledger.iter().filter(of_run).map(|given| given.name.clone());
+    names.filter(|name| reserved.contains(name)).collect()
 }
 
 fn revive_live(profile: &ProfileDir, names: &BTreeSet<String>) -> Result<()> {
@@ -104,12 +117,11 @@ fn packages<'a>(all: impl Iterator<Item = (&'a Option<String>, &'a str)>) -> BTr
     all.filter(|(new, _)| new.is_some()).map(|(_, package)| package).collect()
 }
 
-/// Do the scripts of an installed package name this account, or its file of sysusers.d(5)?
-fn brings(package: &str, account: &str) -> bool {
+/// Does one of the scripts of an installed package say so, or its file of sysusers.d(5)?
+fn says(package: &str, so: impl Fn(&[u8]) -> bool) -> bool {
     let scripts = ["preinst", "postinst"].map(|script| format!("/var/lib/dpkg/info/{package}.{script}"));
     let sysusers = format!("/usr/lib/sysusers.d/{package}.conf");
-    let said = |path: &String| std::fs::read(path).is_ok_and(|text| names(&text, account));
-    scripts.iter().chain([&sysusers]).any(said)
+    scripts.iter().chain([&sysusers]).any(|path| std::fs::read(path).is_ok_and(|text| so(&text)))
 }
 
 /// Is this a file of a root that is only different from its point in what was reserved?

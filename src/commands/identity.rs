@@ -116,11 +116,7 @@ fn device_hostname(layout: &Layout) -> Result<Option<String>> {
 
 /// What was set in this profile, not what its base came with; None when it is no hostname.
 fn own_hostname(root: &RootDir) -> Result<Option<String>> {
-    let path = root.upper().join(HOSTNAME);
-    if !path.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
-        return Ok(None);
-    }
-    let text = files::read_if_there(&path)?.unwrap_or_default();
+    let text = files::read_real(&root.upper(), Path::new(HOSTNAME))?.unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let name = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
     Ok(name.filter(|name| is_hostname(name)).map(str::to_owned))

@@ -8,6 +8,7 @@ use crate::model::carried::{Keeps, SHADOW};
 use crate::model::error::{Error, Result};
 use crate::model::layout::RootDir;
 use crate::model::own::Own;
+use crate::model::reserved;
 use crate::model::state_path::StatePath;
 use crate::policy::own::ACCOUNTS;
 use crate::system::{files, putback, side_by_side, state, upper};
@@ -126,13 +127,13 @@ pub fn carry(
 }
 
 fn keep_passwords(then: &Path, now: &Path, names: &[String]) -> Result<()> {
-    let (from, to) = (then.join(SHADOW), now.join(SHADOW));
-    if names.is_empty() || !files::is_real_directory(now, Path::new("etc")) {
+    let read = |root| files::read_real(root, Path::new(SHADOW));
+    if names.is_empty() {
         return Ok(());
     }
-    let Some(text) = files::read_if_there(&to)? else { return Ok(()) };
-    let present = files::read_if_there(&from)?.unwrap_or_default();
-    putback::replace_text(&to, &shadow::with_passwords(&text, &present, names))
+    let (Some(present), Some(text)) = (read(then)?, read(now)?) else { return Ok(()) };
+    let present = reserved::without(SHADOW, &present, b""); // the lock of a reserved account is no password
+    putback::replace_text(&now.join(SHADOW), &shadow::with_passwords(&text, &present, names))
 }
 
 /// e.g. `keeps /etc/fstab, the password of anna`; None: nothing.

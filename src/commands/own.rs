@@ -8,12 +8,13 @@ use crate::model::carried::{HOSTS, SHADOW, compared};
 use crate::model::difference::What;
 use crate::model::error::Result;
 use crate::model::own::{Connection, Own, Window};
+use crate::model::reserved;
 use crate::model::{EntryNumber, Kind};
 use crate::policy::connections;
 use crate::policy::descent::History;
 use crate::policy::own::{by_hand, may_be_own};
 use crate::system::changed::{self, Written};
-use crate::system::{btrfs, files, upper};
+use crate::system::{btrfs, upper};
 
 use super::compared;
 use super::session::{ProfileFacts, Session};
@@ -46,11 +47,11 @@ pub fn look(
         if stamp.transaction <= found.since {
             continue; // it is the other side that differs
         }
-        if change.path == Path::new(HOSTS) && same_hosts(then, now)? {
+        if change.path == Path::new(HOSTS) && same_hosts(then, now) {
             continue; // a run brings the name of the device
         }
         if change.path == Path::new(SHADOW) {
-            own.passwords = passwords(then, now)?;
+            own.passwords = passwords(then, now);
         } else if let Some(name) = connection(now, &change.path) {
             own.connections.push(Connection { name, path: change.path });
         } else if by_hand(stamp, found.since, &runs) {
@@ -69,22 +70,26 @@ pub fn look(
     Ok(own)
 }
 
-fn same_hosts(then: &State, now: &State) -> Result<bool> {
-    let read = |state: &State| -> Result<_> {
-        let text = upper::read(&state.root, &state.base, HOSTS)?.unwrap_or_default();
-        Ok(compared(Path::new(HOSTS), text, b""))
+fn same_hosts(then: &State, now: &State) -> bool {
+    let read = |state: &State| {
+        let text = upper::read(&state.root, &state.base, HOSTS).ok()?.unwrap_or_default();
+        Some(compared(Path::new(HOSTS), text, b""))
     };
-    Ok(read(then)? == read(now)?)
+    read(then).is_some_and(|hosts| Some(hosts) == read(now))
 }
 
-fn passwords(then: &State, now: &State) -> Result<Vec<String>> {
-    let read = |state: &State| upper::read(&state.root, &state.base, SHADOW);
-    Ok(shadow::changed(&read(then)?.unwrap_or_default(), &read(now)?.unwrap_or_default()))
+fn passwords(then: &State, now: &State) -> Vec<String> {
+    // A reserved account has no password: the line that locks it is ours, on either side.
+    let read = |state: &State| {
+        let text = upper::read(&state.root, &state.base, SHADOW).ok().flatten().unwrap_or_default();
+        reserved::without(SHADOW, &text, b"")
+    };
+    shadow::changed(&read(then), &read(now))
 }
 
 fn connection(now: &State, path: &Path) -> Option<String> {
     connections::name(path, b"")?;
-    let text = files::read_if_there(&upper::find(&now.root, &now.base, path)?).ok()??;
+    let text = upper::read(&now.root, &now.base, path).ok()??;
     connections::name(path, &text)
 }
 

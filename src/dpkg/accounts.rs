@@ -59,6 +59,36 @@ pub fn names(script: &[u8], account: &str) -> bool {
     script.split(|b| !inner(b)).any(|word| word == account.as_bytes())
 }
 
+/// Programs whose words make an account.
+const MAKERS: [&[u8]; 4] = [b"adduser", b"useradd", b"addgroup", b"groupadd"];
+
+/// Does a maintainer script make this account, or a line of sysusers.d(5)? Only where it stands in the
+/// command itself: an account `test` is not made by whoever tests something. A name in a variable is not
+/// seen; the ledger knows who brought it then.
+pub fn makes(script: &[u8], account: &str) -> bool {
+    let script = String::from_utf8_lossy(script).replace("\\\n", " ");
+    let lines = script.lines().map(str::trim_start).filter(|line| !line.starts_with('#'));
+    lines
+        .into_iter()
+        .any(|line| sysusers_line(line, account) || line.split(CUTS).any(|c| command(c, account)))
+}
+
+/// What ends a command within a line of a script.
+const CUTS: [char; 7] = [';', '|', '&', '(', ')', '`', '{'];
+
+fn command(text: &str, account: &str) -> bool {
+    let unquoted = |word: &str| word.trim_matches(['"', '\'']).to_owned();
+    let mut words = text.split_whitespace().map(unquoted);
+    let maker = |word: &str| MAKERS.contains(&word.rsplit('/').next().unwrap_or(word).as_bytes());
+    words.by_ref().any(|word| maker(&word)) && words.any(|word| word == account)
+}
+
+/// `u _chrony - "Chrony" /var/lib/chrony`, `g input -`; `u!` makes it locked.
+fn sysusers_line(line: &str, account: &str) -> bool {
+    let mut words = line.split_whitespace();
+    matches!(words.next(), Some("u" | "u!" | "g")) && words.next() == Some(account)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +104,17 @@ mod tests {
         );
         assert_eq!(ranges(b"anna:100000:65536\n1000:1:1\n").count(), 2);
         assert_eq!((users(b"").count(), groups(b"\0\n:::").count()), (0, 0));
+    }
+
+    #[test]
+    fn an_account_is_made_where_it_stands_in_the_command() {
+        let script = b"#!/bin/sh\n# adduser anna\nif test -x /usr/sbin/adduser; then\n  getent passwd bob || /usr/sbin/adduser --system \\\n    --home /var/lib/x --quiet 'post-gres'\nfi\ngroupadd -r plug; chown daemon x\n\xff\nu! _chrony - -\ng input -\nu tester:1 x\n";
+        for name in ["post-gres", "plug", "_chrony", "input"] {
+            assert!(makes(script, name), "{name}");
+        }
+        for name in ["test", "anna", "bob", "daemon", "x", "adduser", "post", "-", "tester"] {
+            assert!(!makes(script, name), "{name}");
+        }
     }
 
     #[test]

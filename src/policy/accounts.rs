@@ -150,19 +150,40 @@ impl Appended {
     }
 }
 
-/// The names of the reserved users and groups of a root.
+/// Debian policy 9.2.2: numbers below are of packages, from here on of people.
+pub const FIRST_PERSON: u32 = 1000;
+
+/// The names of the reserved users and groups of a root that a package may wake. A person's account never
+/// wakes by itself, whatever a script says.
 pub fn reserved_names(texts: &Texts) -> BTreeSet<String> {
     let gshadow = texts.get(GSHADOW).cloned().unwrap_or_default();
-    let (marks, mut names) = (Marks::of(&gshadow), BTreeSet::new());
+    let (marks, mut names, mut persons) = (Marks::of(&gshadow), BTreeSet::new(), BTreeSet::new());
     for inside in [PASSWD, GROUP] {
         let text = texts.get(inside).map_or(&b""[..], Vec::as_slice);
         let ours = text.split(|b| *b == b'\n').filter(|line| marks.is_reserved(inside, line));
-        names.extend(
-            ours.filter_map(|line| std::str::from_utf8(line.split(|b| *b == b':').next()?).ok())
-                .map(str::to_owned),
-        );
+        for fields in ours.filter_map(|line| std::str::from_utf8(line).ok()) {
+            let mut fields = fields.split(':');
+            let (name, number) = (fields.next().unwrap_or_default(), fields.nth(1));
+            let of_package = number.and_then(|n| n.parse().ok()).is_some_and(|n: u32| n < FIRST_PERSON);
+            if of_package { &mut names } else { &mut persons }.insert(name.to_owned());
+        }
     }
-    names
+    names.difference(&persons).cloned().collect()
+}
+
+/// Each new account with the packages that name it. A package is not the giver of what was there before
+/// its run began (`before`: the point), made by hand since the last note; nor of a person.
+pub fn credit(now: &mut [Given], before: &Texts, names: impl Fn(&Given) -> Vec<String>) {
+    let before = given(before);
+    let is_new =
+        |given: &Given| !before.iter().any(|old| (old.what, old.number) == (given.what, given.number));
+    let of_package = |given: &Given| match given.what {
+        What::User | What::Group => given.number < FIRST_PERSON,
+        What::SubUid | What::SubGid => true,
+    };
+    for given in now.iter_mut().filter(|given| of_package(given) && is_new(given)) {
+        given.packages = names(given);
+    }
 }
 
 /// The account files with these reserved accounts as they were when they were used, but for the password:
@@ -173,12 +194,17 @@ pub fn revive(ledger: &[Given], texts: &Texts, names: &BTreeSet<String>) -> Revi
     let (marks, mut revived) = (Marks::of(&gshadow), Revived::default());
     let users = ledger.iter().filter(|given| given.what == What::User);
     let was = users.map(|given| ((given.number, given.name.as_str()), given.rest.as_str())).collect();
+    let owners = Owners::of(ledger, names);
     for inside in ACCOUNT_FILES {
         let Some(text) = texts.get(inside) else { continue };
         let mut now = Vec::with_capacity(text.len());
         for line in text.split_inclusive(|b| *b == b'\n') {
             let ours = marks.is_reserved(inside, line);
-            match ours.then(|| revived_line(inside, line, &was, names, &mut revived)).flatten() {
+            let line_now = || match inside {
+                SUBUID | SUBGID => owners.revived_range(inside, line),
+                _ => revived_line(inside, line, &was, names, &mut revived),
+            };
+            match ours.then(line_now).flatten() {
                 Some(line) => now.extend_from_slice(line.as_bytes()),
                 None => now.extend_from_slice(line),
             }
@@ -188,6 +214,31 @@ pub fn revive(ledger: &[Given], texts: &Texts, names: &BTreeSet<String>) -> Revi
         }
     }
     revived
+}
+
+/// Whose a range was, of those that are revived: the newest owner of its first number.
+struct Owners<'a>(BTreeMap<(&'static str, u32), &'a str>);
+
+impl<'a> Owners<'a> {
+    fn of(ledger: &'a [Given], names: &BTreeSet<String>) -> Owners<'a> {
+        let mut owners = BTreeMap::new();
+        for given in ledger {
+            let inside = match given.what {
+                What::SubUid => SUBUID,
+                What::SubGid => SUBGID,
+                What::User | What::Group => continue,
+            };
+            owners.insert((inside, given.number), given.name.as_str());
+        }
+        owners.retain(|_, name| names.contains(*name));
+        Owners(owners)
+    }
+
+    fn revived_range(&self, inside: &'static str, line: &[u8]) -> Option<String> {
+        let range = accounts::ranges(line.strip_suffix(b"\n").unwrap_or(line)).next()?;
+        let owner = self.0.get(&(inside, range.number))?;
+        Some(format!("{owner}:{}:{}\n", range.number, range.rest))
+    }
 }
 
 /// What [`revive`] makes.

@@ -24,11 +24,31 @@ pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
     if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a file"));
+        return Err(no_file());
     }
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// What stands where a file should: a FIFO, a directory, a link in a tree that is not ours.
+pub fn no_file() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "it is not a file")
+}
+
+/// Itself, not what a link leads to.
+pub fn is_regular(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|meta| meta.is_file())
+}
+
+/// The bytes of `root`/`inside` in a tree that is not ours; None where no regular file is, or a link is on
+/// the way.
+pub fn read_real(root: &Path, inside: &Path) -> Result<Option<Vec<u8>>> {
+    let above = inside.parent().unwrap_or(Path::new(""));
+    match is_real_directory(root, above) && is_regular(&root.join(inside)) {
+        true => read_if_there(&root.join(inside)),
+        false => Ok(None),
+    }
 }
 
 /// First line of a one-line file, without its newline; empty when the file is missing.

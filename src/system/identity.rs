@@ -32,7 +32,7 @@ pub fn keys_in(dir: &Path) -> Result<Keys> {
             continue;
         };
         let path = dir.join(name);
-        if path.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
+        if files::is_regular(&path) {
             let bytes = fs::read(&path).at("read", &path)?;
             let sum = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
             keys.insert(name.to_owned(), sum);
@@ -43,7 +43,7 @@ pub fn keys_in(dir: &Path) -> Result<Keys> {
 
 /// The keys of a root. None: it has no directory for them.
 pub fn keys_of(root: &RootDir, base: &Path) -> Result<Option<Keys>> {
-    if !shows_directory(root, base, Path::new(KEYS_DIR)) {
+    if !upper::shows_directory(root, base, Path::new(KEYS_DIR)) {
         return Ok(None);
     }
     keys_in(&root.upper().join(KEYS_DIR)).map(Some)
@@ -77,15 +77,18 @@ pub fn take_key(layout: &Layout, key: &str, root: &RootDir) -> Result<()> {
     copy_key(key, &root.upper().join(KEYS_DIR), &device_keys(layout))
 }
 
-/// What is beside the key first: as long as the key itself is another, it is all done again.
+/// What is beside the key first: as long as the key itself is another, it is all done again. Only files:
+/// a link leads to a file of this machine, a FIFO would be waited for.
 fn copy_key(key: &str, from: &Path, to: &Path) -> Result<()> {
     for name in files::names(to)?.iter().filter(|name| is_beside(name, key)) {
-        if from.join(name).symlink_metadata().is_err() {
+        if !files::is_regular(&from.join(name)) {
             files::remove_tree(&to.join(name))?;
         }
     }
     for name in files::names(from)?.iter().filter(|name| is_beside(name, key)) {
-        copy(&from.join(name), &to.join(name))?;
+        if files::is_regular(&from.join(name)) {
+            copy(&from.join(name), &to.join(name))?;
+        }
     }
     copy(&from.join(key), &to.join(key))
 }
@@ -111,7 +114,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 pub fn write(root: &RootDir, base: &Path, inside: &str, bytes: &[u8]) -> Result<()> {
     let etc = root.upper().join("etc");
     if upper::read(root, base, inside).ok().flatten().as_deref() == Some(bytes)
-        || !shows_directory(root, base, Path::new("etc"))
+        || !upper::shows_directory(root, base, Path::new("etc"))
     {
         return Ok(());
     }
@@ -168,7 +171,7 @@ pub fn carry(from: &RootDir, to: &RootDir, base_of_to: &Path) -> Result<()> {
         let above = inside.parent().unwrap_or(Path::new(""));
         let (source, target) = (from.upper().join(&inside), to.upper().join(&inside));
         let meta = source.symlink_metadata().at("look at", &source)?;
-        if !shows_directory(to, base_of_to, above) || roots::same_file(&source, &meta, &target) {
+        if !upper::shows_directory(to, base_of_to, above) || roots::same_file(&source, &meta, &target) {
             continue;
         }
         roots::make_parents(&to.upper(), &[base_of_to], &inside)?;
@@ -210,7 +213,7 @@ fn shown(root: &RootDir, base: &Path, patterns: impl Iterator<Item = &'static st
     let mut shown = Vec::new();
     for pattern in patterns {
         let dir = Path::new(pattern).parent().unwrap_or(Path::new(""));
-        if !shows_directory(root, base, dir) {
+        if !upper::shows_directory(root, base, dir) {
             continue;
         }
         for (name, path) in upper::files_in(root, base, dir, b"")? {
@@ -234,11 +237,4 @@ fn hide(root: &RootDir, base: &Path, inside: &Path) -> Result<()> {
             Err(_) => Ok(()),
         }
     })
-}
-
-/// Is there a directory at this path of the merged root, with no link on the way?
-fn shows_directory(root: &RootDir, base: &Path, inside: &Path) -> bool {
-    let real = |path: &Path| path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
-    let above = inside.ancestors().filter(|path| !path.as_os_str().is_empty());
-    above.into_iter().all(|dir| upper::find(root, base, dir).is_some_and(|path| real(&path)))
 }

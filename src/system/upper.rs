@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use crate::model::error::Result;
+use crate::model::error::{At, Result};
 use crate::model::layout::RootDir;
 
 use super::files;
@@ -40,12 +40,23 @@ fn plain(inside: &Path) -> PathBuf {
     inside.components().filter(|part| matches!(part, Component::Normal(_))).collect()
 }
 
-/// The bytes of a merged file; None when it is not there.
-pub fn read(root: &RootDir, base: &Path, inside: &str) -> Result<Option<Vec<u8>>> {
-    match find(root, base, Path::new(inside)) {
-        Some(path) => files::read_if_there(&path),
-        None => Ok(None),
+/// The bytes of a merged file; None when it is not there. A link, and what is reached through one, is not
+/// followed: from outside it leads to a file of this machine.
+pub fn read(root: &RootDir, base: &Path, inside: impl AsRef<Path>) -> Result<Option<Vec<u8>>> {
+    let inside = inside.as_ref();
+    let Some(path) = find(root, base, inside) else { return Ok(None) };
+    let above = inside.parent().unwrap_or(Path::new(""));
+    match shows_directory(root, base, above) && files::is_regular(&path) {
+        true => files::read_if_there(&path),
+        false => Err(files::no_file()).at("read", &path),
     }
+}
+
+/// Is there a directory at this path of the merged root, with no link on the way?
+pub fn shows_directory(root: &RootDir, base: &Path, inside: &Path) -> bool {
+    let real = |path: &Path| path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
+    let mut above = inside.ancestors().filter(|path| !path.as_os_str().is_empty());
+    above.all(|dir| find(root, base, dir).is_some_and(|path| real(&path)))
 }
 
 /// The inode number a path has in the upper itself; None when only the base has it. A snapshot keeps

@@ -136,3 +136,22 @@ fn a_cancel_keeps_no_reserved_accounts() {
     assert_eq!(rig.sh("lab", "grep -c reserved /etc/passwd || true"), "0");
     rig.verify();
 }
+
+/// A link in a profile leads out of it when it is followed from outside.
+#[test]
+fn accounts_of_this_machine_are_not_noted() {
+    let rig = with_accounts();
+    let before = rig.tree("lab");
+    let mine = rig.path("passwd");
+    fs::write(&mine, "stranger:x:4242:4242:S:/home/stranger:/bin/sh\n").unwrap();
+    rig.sh("lab", &format!("ln -sf {} /etc/passwd", mine.display()));
+    undo(&rig, &[]);
+    assert_same(&before, &rig.tree("lab"));
+    let elsewhere = mine.parent().unwrap();
+    rig.sh("lab", &format!("cp -a /etc /opt/etc; rm -r /etc; ln -s {} /etc", elsewhere.display()));
+    undo(&rig, &["--redo"]);
+    undo(&rig, &[]);
+    let text = ledger(&rig, "lab");
+    assert!(!text.contains("stranger"), "{text}");
+    rig.verify();
+}

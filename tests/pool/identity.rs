@@ -246,3 +246,32 @@ fn an_assembly_that_is_cut() {
     assert!(cut > 15, "{cut} cuts");
     rig.verify();
 }
+
+/// A link in a profile leads to a file of this machine when it is followed from outside, and a FIFO would
+/// be waited for with the profile locked.
+#[test]
+fn what_lies_beside_a_key_is_a_file_or_nothing() {
+    let rig = two_profiles();
+    let secret = rig.path("secret");
+    fs::write(&secret, "of this machine\n").unwrap();
+    rig.sh(
+        "lab",
+        &format!(
+            "{SSH}; ssh-keygen; cd /etc/ssh; ln -sf {} ssh_host_rsa_key.pub; rm ssh_host_ed25519_key.pub; mkfifo ssh_host_ed25519_key.pub",
+            secret.display()
+        ),
+    );
+    rig.sh("lab", "true");
+    let names: Vec<_> =
+        fs::read_dir(rig.in_pool("@data/identity/ssh")).unwrap().map(|d| d.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    let of_two = keys(&rig, "two");
+    assert!(of_two.lines().count() == 2 && !of_two.contains("of this machine"), "{of_two}");
+    // Nor is a hostname taken from behind a link.
+    let elsewhere = secret.parent().unwrap();
+    fs::write(elsewhere.join("hostname"), "stranger\n").unwrap();
+    rig.sh("two", &format!("mv /etc /opt/etc; ln -s {} /etc", elsewhere.display()));
+    rig.sh("lab", "true");
+    assert!(!rig.in_pool("@data/identity/hostname").exists());
+    rig.verify();
+}

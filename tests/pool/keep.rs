@@ -197,3 +197,47 @@ fn a_person_is_asked_one_question_each() {
     );
     rig.verify();
 }
+
+/// An undo reserves an account by a locked line; a redo must not hand that line on as a password.
+#[test]
+fn the_lock_of_a_reserved_account_is_no_password() {
+    let rig = Rig::with_lab();
+    rig.sh("lab", "echo 'anna:$old:1:0:99999:7:::' > /etc/shadow; chmod 640 /etc/shadow");
+    rig.profile(&["set", "lab", "--args", "quiet"]).ok();
+    rig.sh(
+        "lab",
+        "echo 'kim:x:1001:1001::/home/kim:/bin/sh' >> /etc/passwd; echo 'kim:$kim:5:0:99999:7:::' >> /etc/shadow",
+    );
+    undo(&rig, &[]).ok();
+    rig.sh("lab", "sed -i 's/old:1/new:2/' /etc/shadow; grep -q 'kim:!.flipper-reserved' /etc/shadow");
+    let own = &rig.undo(&["--profile", "lab", "--redo", "--dry-run", "--json"]).json()["own"];
+    assert_eq!(own["passwords"], serde_json::json!(["anna"]));
+    undo(&rig, &["--redo", "--keep", "passwords"]).ok();
+    assert_eq!(rig.sh("lab", "cat /etc/shadow"), "anna:$new:2:0:99999:7:::\nkim:$kim:5:0:99999:7:::");
+    rig.verify();
+}
+
+/// A link in a profile is one in the profile: followed from outside, it leads to a file of this machine.
+#[test]
+fn shadow_as_a_link_is_not_followed() {
+    let (rig, _) = worked_since();
+    let mine = rig.path("shadow");
+    fs::write(&mine, "anna:$machine:9:0:99999:7:::\n").unwrap();
+    let link = format!("cp -a /etc/shadow /etc/mine; ln -sf {} /etc/shadow", mine.display());
+    rig.sh("lab", &link);
+    let own = &rig.undo(&["--profile", "lab", "--dry-run", "--json"]).json()["own"];
+    assert_eq!(own["passwords"], serde_json::json!([]), "what is behind a link is nobody's password");
+    undo(&rig, &["--keep", "passwords"]).ok();
+    assert_eq!(
+        rig.sh("lab", "head -n 1 /etc/shadow; stat -c %F /etc/shadow"),
+        "anna:$old:1:0:99999:7:::\nregular file"
+    );
+    // And the other way round: the state that comes back has the link.
+    undo(&rig, &["--redo", "--keep", "passwords"]).ok();
+    assert_eq!(
+        rig.sh("lab", "stat -c %F /etc/shadow; head -n 1 /etc/mine"),
+        "symbolic link\nanna:$new:2:0:99999:7:::"
+    );
+    assert_eq!(fs::read_to_string(&mine).unwrap(), "anna:$machine:9:0:99999:7:::\n");
+    rig.verify();
+}

@@ -111,3 +111,34 @@ fn its_package_finds_it_as_it_was() {
     assert!(text(&now, GSHADOW).ends_with("_chrony:!::\n"));
     assert_eq!((given(&now), reserved_names(&now)), (ledger, BTreeSet::new()));
 }
+
+/// An account that somebody made by hand is nobody's but theirs.
+#[test]
+fn a_person_never_wakes_by_itself() {
+    let ledger = parse(
+        b"u 104 _chrony chrony 110:::\nu 1001 test bash 1001:::\ng 1001 test bash\nu 998 half x 1002:::\ng 1002 half x\nsu 100000 _chrony - 65536\nsu 165536 test - 65536\n",
+    );
+    let reserved = after(&before(), &reserve(&ledger, &before()));
+    let names = reserved_names(&reserved);
+    assert_eq!(names.iter().collect::<Vec<_>>(), ["_chrony"]);
+    // What wakes has its range again, and no other.
+    let subuid = text(&revive(&ledger, &reserved, &names).texts, SUBUID);
+    assert!(
+        subuid.contains("_chrony:100000:65536\n") && subuid.contains("flipper-reserved:165536:65536\n"),
+        "{subuid}"
+    );
+}
+
+#[test]
+fn a_package_is_credited_with_what_its_run_gave() {
+    let names = |given: &Given| vec![format!("package-of-{}", given.name)];
+    let credited = |before: &Texts, now: &Texts| -> Vec<String> {
+        let mut now = given(now);
+        credit(&mut now, before, names);
+        now.into_iter().filter(|given| !given.packages.is_empty()).map(|given| given.name).collect()
+    };
+    assert_eq!(credited(&before(), &with_chrony()), ["_chrony", "_chrony"], "user and group");
+    assert_eq!(credited(&with_chrony(), &with_chrony()), Vec::<String>::new(), "it was there before the run");
+    let person = root(&format!("{ROOT}test:x:1001:1001:::\n"), "root:x:0:\ntest:x:1001:\nnogroup:x:65534:\n");
+    assert_eq!(credited(&before(), &person), Vec::<String>::new(), "a person is of no package");
+}
