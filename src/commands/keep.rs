@@ -10,7 +10,9 @@ use crate::model::layout::RootDir;
 use crate::model::own::Own;
 use crate::model::reserved;
 use crate::model::state_path::StatePath;
+use crate::model::{Entry, Kind};
 use crate::policy::own::ACCOUNTS;
+use crate::policy::undo::Plan;
 use crate::system::{files, putback, side_by_side, state, upper};
 
 use super::session::{ProfileFacts, Session};
@@ -35,6 +37,18 @@ impl Asked {
     pub fn by_name(&self) -> bool {
         self.wifi || self.passwords
     }
+}
+
+/// What left state/ after the state that a plan returns to: there it has no place yet, and the files would
+/// be gone with the root. Not where a link leads elsewhere by now.
+pub fn left_state(facts: &ProfileFacts, plan: &Plan, states: &[State]) -> Result<Vec<PathBuf>> {
+    let Plan::Stage { kind: Kind::Undo, target, .. } = plan else { return Ok(Vec::new()) };
+    let later = facts.entries.iter().filter(|entry| entry.number >= *target);
+    let mut left: Vec<PathBuf> = later.filter_map(Entry::state_removed).collect();
+    let in_state = state::found(&facts.dir.state())?;
+    let there = |path: &PathBuf| states.iter().all(|state| need_no_links_above(state, path).is_ok());
+    left.retain(|path| !in_state.iter().any(|other| other.inside() == path) && there(path));
+    Ok(left)
 }
 
 pub fn asked(typed: &[PathBuf], facts: &ProfileFacts) -> Result<Asked> {
@@ -71,9 +85,10 @@ fn keepable(path: &Path, in_state: &[StatePath]) -> Result<PathBuf> {
     Ok(inside)
 }
 
-/// What is kept: what was asked for, and on a terminal what the person says yes to.
-pub fn choose(asked: &Asked, own: &Own, states: &[State], may_ask: bool) -> Result<Keeps> {
+/// What is kept: what was asked for, what [`left_state`], and on a terminal what the person says yes to.
+pub fn choose(asked: &Asked, left: &[PathBuf], own: &Own, states: &[State], may_ask: bool) -> Result<Keeps> {
     let mut keeps = Keeps { paths: asked.paths.clone(), passwords: Vec::new() };
+    keeps.paths.extend(left.iter().cloned());
     for path in &asked.paths {
         for state in states {
             need_no_links_above(state, path)?;

@@ -7,18 +7,18 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::dpkg::file_list;
-use crate::model::ProfileId;
 use crate::model::error::{Error, Exit, Result};
 use crate::model::layout::{ProfileDir, RootDir};
 use crate::model::state_path::StatePath;
+use crate::model::{Kind, ProfileId, State};
 use crate::policy::state as policy;
 use crate::system::state::settle::{Problem, Settling};
 use crate::system::state::{self, is_in};
-use crate::system::{files, guard, roots, upper};
+use crate::system::{btrfs, driver, files, guard, roots, upper};
 
 use super::cli::{Common, StateVerb};
-use super::report;
 use super::session::Session;
+use super::{now, report, stage};
 
 pub fn run(common: &Common, verb: &StateVerb) -> Result<Exit> {
     match verb {
@@ -128,21 +128,46 @@ fn remove(common: &Common, id: &str, typed: &Path, dry_run: bool) -> Result<Exit
         report::line(format_args!("{}: it goes back into the root and rolls back with it", path.shown()));
         return Ok(Exit::Done);
     }
-    let mut profile = session.describe(&place.dir)?;
-    profile.state.remove(&path);
-    let (_claimed, settling) = (guard::claim(&session.pool, &place.root)?, place.settling());
-    let moves = is_in(&place.dir.state(), &path)?;
-    if moves {
-        settling.copy_out(&path)?;
-    }
-    session.write_description(&place.dir, &profile)?; // the visible moment
-    if moves {
-        settling.place_out(&path)?;
+    let _claimed = guard::claim(&session.pool, &place.root)?;
+    match is_in(&place.dir.state(), &path)? {
+        true => move_out(&session, &id, &place, &path)?,
+        false => unlist(&session, &place, &path)?,
     }
     let value = serde_json::json!({"profile": id, "path": path.shown()});
     let sentence = format!("{}: it is in the root again and rolls back with it", path.shown());
     report::done(common.json, value, sentence);
     Ok(Exit::Done)
+}
+
+fn unlist(session: &Session, place: &Place, path: &StatePath) -> Result<()> {
+    let mut profile = session.describe(&place.dir)?;
+    profile.state.remove(path);
+    session.write_description(&place.dir, &profile) // the visible moment
+}
+
+/// An entry, because the points before it have nothing where the files are from now on: an undo to one of
+/// them hands them on (see `keep.rs`).
+fn move_out(session: &Session, id: &ProfileId, place: &Place, path: &StatePath) -> Result<()> {
+    let (number, base) = (roots::current(&place.dir)?, roots::base_of(&place.root)?);
+    let mut entry = session.journal.lock()?.begin(Kind::Set, now(), |entry| {
+        entry.profile = Some(id.clone());
+        entry.root = Some(number);
+        entry.base = Some(base);
+        entry.point = true;
+        entry.person = Some(driver::person("/".as_ref()));
+        entry.outcome = Some(format!("{} left state/", path.shown()));
+        entry.note_state_removed(path.inside());
+    })?;
+    files::sync_file_system(place.dir.path())?;
+    btrfs::point(place.root.path(), place.dir.point(entry.number).path())?;
+    let settling = place.settling();
+    if let Err(error) = settling.copy_out(path) {
+        stage::close(session, &mut entry, State::Failed, Some(error.to_string()))?;
+        return Err(error);
+    }
+    unlist(session, place, path)?;
+    settling.place_out(path)?;
+    stage::close(session, &mut entry, State::Completed, None)
 }
 
 fn open(common: &Common, dry_run: bool) -> Result<Session> {

@@ -64,13 +64,14 @@ pub fn carry_out(session: &Session, facts: &ProfileFacts, preview: Preview, how:
     let may_ask = !how.dry_run && !session.common.yes && !session.common.json && report::may_ask();
     bare::tell(session);
     let state = state_of(session, facts, &preview)?;
-    let keeps = keep::choose(&how.keep, &own, sides(&preview), false)?;
+    let left = keep::left_state(facts, &preview.plan, sides(&preview))?;
+    let keeps = keep::choose(&how.keep, &left, &own, sides(&preview), false)?;
     let lines = Lines { keeps: &keeps, own: &own, state: &state };
     preview_shown::show(session, facts, &preview, &lines, how.verbose);
     if how.dry_run {
         return Ok(Exit::Done);
     }
-    let keeps = keep::choose(&how.keep, &own, sides(&preview), may_ask)?;
+    let keeps = keep::choose(&how.keep, &left, &own, sides(&preview), may_ask)?;
     if !keeps.is_empty() {
         session.pool.need_writable_format()?;
     }

@@ -12,10 +12,12 @@
 //! below 2^63.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::carried::as_texts;
 use super::id::{BaseVersion, EntryNumber, ProfileId};
 use super::state_path::BytePath;
 pub use super::words::{Action, State, count_actions};
@@ -130,6 +132,10 @@ pub const PRUNED_POINTS: &str = "points";
 
 /// The same for deleted profiles, by the names of their directories: `[".deleted-lab-57"]`.
 pub const PRUNED_PROFILES: &str = "profiles";
+
+/// The field of a set entry that names the path `state remove` moved into the root, as text. The
+/// points before it have nothing there.
+const STATE_REMOVED: &str = "state_removed";
 
 impl Kind {
     const NAMES: [(Kind, &'static str); 18] = [
@@ -317,6 +323,15 @@ impl Entry {
         let named = self.more.get(PRUNED_POINTS).and_then(|points| points.get(profile.as_str()));
         let numbers = named.filter(|_| self.kind == Kind::Prune).cloned();
         numbers.and_then(|numbers| serde_json::from_value(numbers).ok()).unwrap_or_default()
+    }
+
+    pub fn note_state_removed(&mut self, path: &Path) {
+        self.more.insert(STATE_REMOVED.to_owned(), as_texts::text(path).into());
+    }
+
+    /// Relative to the merged root.
+    pub fn state_removed(&self) -> Option<PathBuf> {
+        Some(as_texts::path(self.more.get(STATE_REMOVED)?.as_str()?))
     }
 
     pub fn is_open(&self) -> bool {

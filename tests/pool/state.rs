@@ -181,6 +181,34 @@ fn a_path_comes_in_and_goes_out_whole() {
     rig.verify();
 }
 
+/// The points before a removal have nothing where the files are now: an undo hands them on, wherever it
+/// goes, and says so.
+#[test]
+fn an_undo_to_before_a_removal_keeps_the_files() {
+    let rig = with_furnished_base();
+    rig.profile(&["set", "lab", "--args", "first"]).ok();
+    let first = rig.last_entry("lab").0;
+    fill(&rig, "/srv/data");
+    rig.profile(&["state", "add", "lab", "/srv/data"]).ok();
+    rig.profile(&["state", "remove", "lab", "/srv/data"]).ok();
+    let (removed, entry) = rig.last_entry("lab");
+    assert_eq!((&entry["kind"], &entry["state_removed"]), (&"set".into(), &"srv/data".into()));
+    rig.sh("lab", "echo later > /srv/data/mine; rm /srv/data/mine-too"); // --keep makes two files of a link
+    let whole = merged(&rig, "/srv/data");
+    let shown = rig.undo(&["--profile", "lab", "--dry-run"]).ok().out;
+    assert!(shown.contains("keeps /srv/data\n"), "{shown}");
+    for target in [removed, first] {
+        rig.undo(&["--profile", "lab", "--yes", &target.to_string()]).ok();
+        assert_same(&whole, &merged(&rig, "/srv/data"));
+        assert_eq!(rig.sh("lab", "cat /srv/data/mine; grep -c /srv/data /proc/mounts || true"), "later\n0");
+    }
+    // Once it is in state/ again, no undo touches it.
+    rig.profile(&["state", "add", "lab", "/srv/data"]).ok();
+    rig.undo(&["--profile", "lab", "--redo", "--yes"]).ok();
+    assert_same(&whole, &state_tree(&rig, "/srv/data"));
+    rig.verify();
+}
+
 #[test]
 fn defaults_go_out_too_and_debconf_stays_with_the_root() {
     let rig = with_furnished_base();
