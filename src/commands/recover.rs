@@ -12,7 +12,7 @@ use crate::policy::recover::{OpenFacts, Verdict, verdict};
 use crate::system::locks::{self, DpkgLocks, Lock};
 use crate::system::state::{self, back};
 use crate::system::{
-    base, btrfs, changed, driver, files, guard, mountinfo, pool, profiles, reserve, roots, upper,
+    base, btrfs, changed, driver, files, guard, mountinfo, pool, profiles, reserve, roots, shared, upper,
 };
 
 use super::session::Session;
@@ -68,6 +68,9 @@ fn close_what_is_over(session: &Session, owner: Option<&ProfileId>) -> Result<()
             let Some(_still) = keep_others_out(session, &entry)? else { continue };
             if drop_root {
                 drop_unfinished_root(session, &entry)?;
+            }
+            if entry.kind == Kind::Share {
+                shared::remove_half_copies(&session.pool.layout, &entry)?;
             }
             if let (Kind::Import | Kind::PruneBase, Some(version)) = (&entry.kind, &entry.base) {
                 base::forget_manifest(&session.pool.layout, version)?;

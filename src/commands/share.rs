@@ -37,12 +37,14 @@ pub fn run(common: &Common, args: &Share) -> Result<Exit> {
             need_place(&session, merged, path)?;
         }
         let mut entry = begin(&session, &facts, "shared", &paths)?;
-        shared::make(&session.pool.layout)?;
-        for path in &paths {
-            share(&session, &facts, merged, path)?;
-        }
-        files::sync_file_system(session.pool.layout.top())?;
-        stage::close(&session, &mut entry, State::Completed, None)
+        let before = session.describe(&facts.dir)?.shared;
+        let done = take_point(&session, &facts, &entry).and_then(|()| {
+            shared::make(&session.pool.layout)?;
+            paths.iter().try_for_each(|path| share(&session, &facts, merged, path, &entry))?;
+            files::sync_file_system(session.pool.layout.top())
+        });
+        let is_as_before = session.describe(&facts.dir).is_ok_and(|profile| profile.shared == before);
+        close(&session, &facts, &mut entry, done, is_as_before)
     });
     moved?;
     tell(common, &id, &paths, "is shared; it counts from the next start of the profile");
@@ -65,19 +67,55 @@ pub fn take_back(common: &Common, args: &Unshare) -> Result<Exit> {
             need_no_link(merged, path)?;
         }
         let mut entry = begin(&session, &facts, "no longer shared", &paths)?;
-        for path in &paths {
-            if session.pool.layout.shared().join(path).symlink_metadata().is_ok() {
-                putback::put_back(&session.pool.layout.shared(), merged, path, &mut Default::default())?;
-            }
-        }
-        files::sync_file_system(session.pool.layout.top())?;
-        let mut profile = session.describe(&facts.dir)?;
-        profile.shared.retain(|path| !paths.contains(path));
-        session.write_description(&facts.dir, &profile)?; // the visible moment
-        stage::close(&session, &mut entry, State::Completed, None)
+        let was_empty: Result<Vec<bool>> =
+            paths.iter().map(|path| shared::is_empty(&merged.join(path))).collect();
+        let done =
+            take_point(&session, &facts, &entry).and_then(|()| unshare(&session, &facts, merged, &paths));
+        let is_as_before =
+            done.is_err() && was_empty?.iter().all(|empty| *empty) && empty_again(merged, &paths);
+        close(&session, &facts, &mut entry, done, is_as_before)
     })?;
     tell(common, &id, &paths, "is the profile's own again; what the others share stays in @data/shared");
     Ok(Exit::Done)
+}
+
+fn unshare(session: &Session, facts: &ProfileFacts, merged: &Path, paths: &[PathBuf]) -> Result<()> {
+    let layout = &session.pool.layout;
+    for path in paths.iter().filter(|path| layout.shared().join(path).symlink_metadata().is_ok()) {
+        putback::put_back(&layout.shared(), merged, path, &mut Default::default())?;
+    }
+    files::sync_file_system(layout.top())?;
+    let mut profile = session.describe(&facts.dir)?;
+    profile.shared.retain(|path| !paths.contains(path));
+    session.write_description(&facts.dir, &profile) // the visible moment
+}
+
+/// The half that came back takes up room nobody sees: the paths are shared still.
+fn empty_again(merged: &Path, paths: &[PathBuf]) -> bool {
+    let there = paths.iter().map(|path| merged.join(path)).filter(|path| path.symlink_metadata().is_ok());
+    there.map(|path| shared::empty(&path)).all(|done| done.is_ok())
+}
+
+/// Closes the entry by what became of it; nothing changed, so there is no state before it to go back to.
+/// A full disk may have no room for that either: then the next change closes it.
+fn close(
+    session: &Session,
+    facts: &ProfileFacts,
+    entry: &mut Entry,
+    done: Result<()>,
+    is_as_before: bool,
+) -> Result<()> {
+    let Err(error) = done else { return stage::close(session, entry, State::Completed, None) };
+    let state = if is_as_before { State::Cancelled } else { State::Failed };
+    let point = facts.dir.point(entry.number);
+    if is_as_before && btrfs::delete_if_there(point.path()).is_ok() {
+        entry.point = false;
+    }
+    let outcome = Some(format!("not done: {error}"));
+    if let Err(of_entry) = stage::close(session, entry, state, outcome) {
+        report::note(format_args!("note: entry {} stays open: {of_entry}", entry.number));
+    }
+    Err(error)
 }
 
 fn tell(common: &Common, id: &ProfileId, paths: &[PathBuf], sentence: &str) {
@@ -187,10 +225,10 @@ fn need_place(session: &Session, merged: &Path, inside: &Path) -> Result<()> {
     }
 }
 
-fn share(session: &Session, facts: &ProfileFacts, merged: &Path, inside: &Path) -> Result<()> {
+fn share(session: &Session, facts: &ProfileFacts, merged: &Path, inside: &Path, entry: &Entry) -> Result<()> {
     let layout = &session.pool.layout;
     if layout.shared().join(inside).symlink_metadata().is_err() {
-        shared::put(layout, merged, inside)?;
+        shared::put(layout, merged, inside, entry.number)?;
     }
     let mut profile = session.describe(&facts.dir)?;
     if !profile.shared.iter().any(|path| path == inside) {
@@ -208,17 +246,20 @@ fn begin(session: &Session, facts: &ProfileFacts, verb: &str, paths: &[PathBuf])
     let root: EntryNumber = facts.current;
     let base = roots::base_of(&facts.dir.root(root))?;
     let names: Vec<String> = paths.iter().map(|path| format!("/{}", path.display())).collect();
-    let entry = session.journal.lock()?.begin(Kind::Share, now(), |entry| {
+    session.journal.lock()?.begin(Kind::Share, now(), |entry| {
         entry.profile = Some(facts.id.clone());
         entry.root = Some(root);
         entry.base = Some(base);
         entry.point = true;
         entry.person = Some(driver::person("/".as_ref()));
         entry.outcome = Some(format!("{verb}: {}", names.join(", ")));
-    })?;
+        shared::note_paths(entry, paths);
+    })
+}
+
+fn take_point(session: &Session, facts: &ProfileFacts, entry: &Entry) -> Result<()> {
     files::sync_file_system(session.pool.layout.top())?;
-    btrfs::point(facts.dir.root(root).path(), facts.dir.point(entry.number).path())?;
-    Ok(entry)
+    btrfs::point(facts.dir.root(facts.current).path(), facts.dir.point(entry.number).path())
 }
 
 /// The bare merged root, which must be unused: what runs in it has its files open.

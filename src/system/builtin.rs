@@ -127,9 +127,8 @@ pub fn copy_upper(from: &RootDir, to: &RootDir) -> Result<()> {
 
 /// `tree`/inside laid over the same path of a merged root.
 pub fn lay_over_merged(tree: &Path, inside: &Path, merged: &Path) -> Result<()> {
-    let mut above = inside.ancestors().skip(1);
     let seen = |path: &Path| Some(merged.join(path));
-    above.try_for_each(|above| need_alike(tree, above, &seen).map(drop))?;
+    inside.ancestors().skip(1).try_for_each(|above| need_alike(tree, above, &seen).map(drop))?;
     lay_over(tree, inside, merged, &seen)
 }
 

@@ -208,7 +208,7 @@ impl LockedJournal {
     /// Gives out the next number and writes the open entry. Not durable yet: the caller syncs the
     /// file system before anything changes (taking a point does it anyway).
     pub fn begin(&self, kind: Kind, now: String, fill: impl FnOnce(&mut Entry)) -> Result<Entry> {
-        let who = if kind == Kind::Packages { For::PackageRun } else { For::Recovery };
+        let who = For::of(&kind);
         let number = with_room(&self.journal.layout, who, || self.take_number())?;
         let mut entry = Entry::begin(number, kind, now);
         fill(&mut entry);
@@ -229,8 +229,7 @@ impl LockedJournal {
 
     /// Closes an entry: after this returns it survives a power cut as it is.
     pub fn close(&self, entry: &Entry) -> Result<()> {
-        let who = if entry.kind == Kind::Packages { For::PackageRun } else { For::Recovery };
-        with_room(&self.journal.layout, who, || self.write_closed(entry))
+        with_room(&self.journal.layout, For::of(&entry.kind), || self.write_closed(entry))
     }
 
     fn write_closed(&self, entry: &Entry) -> Result<()> {
@@ -244,7 +243,11 @@ impl LockedJournal {
             let mut options = OpenOptions::new();
             let mut file =
                 options.write(true).create(true).truncate(true).mode(0o600).open(&path).at("write", &path)?;
-            file.write_all(&bytes).at("write", &path)?;
+            let written = file.write_all(&bytes).at("write", &path);
+            if written.is_err() {
+                files::remove_if_there(&path)?; // a full disk; the open one counts
+            }
+            written?;
             file.sync_all().at("sync", &path)?; // the visible moment
         }
         for suffix in [".open.json", ".plan.json", ".archives.json"] {

@@ -122,15 +122,24 @@ fn attributes(path: &Path) -> Result<Vec<(std::ffi::OsString, Option<Vec<u8>>)>>
 fn replace(source: &Path, meta: &fs::Metadata, target: &Path) -> Result<()> {
     let aside = files::beside(target, ".flipper-new");
     files::remove_tree(&aside)?;
-    make(source, meta, &aside)?;
-    files::copy_attributes(source, &aside)?;
-    if meta.is_file() {
-        fs::File::open(&aside).and_then(|f| f.sync_all()).at("sync", &aside)?;
+    let made = make_whole(source, meta, &aside);
+    if made.is_err() {
+        files::remove_tree(&aside)?; // a full disk: half of it would stay for ever
     }
+    made?;
     if target.symlink_metadata().is_ok_and(|m| m.is_dir()) {
         files::remove_tree(target)?; // a directory cannot be renamed over
     }
     fs::rename(&aside, target).at("rename to", target) // the visible moment of this path
+}
+
+fn make_whole(source: &Path, meta: &fs::Metadata, aside: &PathBuf) -> Result<()> {
+    make(source, meta, aside)?;
+    files::copy_attributes(source, aside)?;
+    if meta.is_file() {
+        fs::File::open(aside).and_then(|f| f.sync_all()).at("sync", aside)?;
+    }
+    Ok(())
 }
 
 /// Another text for a file that is there, with its owner, mode and extended attributes.

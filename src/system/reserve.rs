@@ -17,8 +17,8 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::model::Layout;
 use crate::model::error::{At, Result};
+use crate::model::{Kind, Layout};
 
 use super::locks::Lock;
 use super::{btrfs, files};
@@ -38,10 +38,24 @@ const ENOUGH: u64 = 40 << 20;
 /// Who needs the room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum For {
+    /// What can wait until there is room: nothing.
+    Ordinary,
     /// A package run: the first portion.
     PackageRun,
-    /// An undo, the journal, a prune: all of it.
+    /// An undo, a prune, and what else takes back or makes room: all of it.
     Recovery,
+}
+
+impl For {
+    /// For whom an entry of this kind is written.
+    pub fn of(kind: &Kind) -> For {
+        match kind {
+            Kind::Packages => For::PackageRun,
+            Kind::Undo | Kind::Redo | Kind::Reset | Kind::Cancel | Kind::Left => For::Recovery,
+            Kind::Prune | Kind::PruneBase | Kind::Delete => For::Recovery,
+            _ => For::Ordinary,
+        }
+    }
 }
 
 /// Bytes in all, and bytes an ordinary program may still write (statfs).
@@ -70,7 +84,11 @@ pub fn with_room<T>(layout: &Layout, who: For, mut what: impl FnMut() -> Result<
 
 /// Removes the next portion. False: there is none left for this.
 fn give_back(layout: &Layout, who: For) -> Result<bool> {
-    let mine = if who == For::PackageRun { &PORTIONS[..1] } else { &PORTIONS[..] };
+    let mine = match who {
+        For::Ordinary => &PORTIONS[..0],
+        For::PackageRun => &PORTIONS[..1],
+        For::Recovery => &PORTIONS[..],
+    };
     let next = mine.iter().map(|name| layout.reserve().join(name)).find(|path| path.exists());
     let Some(portion) = next else { return Ok(false) };
     files::remove_if_there(&portion)?;

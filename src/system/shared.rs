@@ -10,10 +10,11 @@ use std::process::Command;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
-use crate::model::Layout;
 use crate::model::error::{At, Result};
 use crate::model::layout::ProfileDir;
 use crate::model::profile::Profile;
+use crate::model::state_path::BytePath;
+use crate::model::{Entry, EntryNumber, Layout};
 
 use super::pool::Pool;
 use super::{assemble, base, btrfs, files};
@@ -86,7 +87,7 @@ pub fn make(layout: &Layout) -> Result<()> {
 }
 
 /// Copies `tree`/inside to the same path of `@data/shared`, all of it or nothing: aside, synced, renamed.
-pub fn put(layout: &Layout, tree: &Path, inside: &Path) -> Result<()> {
+pub fn put(layout: &Layout, tree: &Path, inside: &Path, number: EntryNumber) -> Result<()> {
     let mut above: Vec<&Path> = inside.ancestors().skip(1).filter(|p| !p.as_os_str().is_empty()).collect();
     while let Some(dir) = above.pop() {
         let (from, to) = (tree.join(dir), layout.shared().join(dir));
@@ -95,15 +96,42 @@ pub fn put(layout: &Layout, tree: &Path, inside: &Path) -> Result<()> {
             files::copy_attributes(&from, &to)?;
         }
     }
-    let to = layout.shared().join(inside);
-    let aside = files::beside(&to, ".new");
-    files::remove_tree(&aside)?;
+    let (to, aside) = (layout.shared().join(inside), half_copy(layout, inside, number));
+    let put = copy(&tree.join(inside), &aside).and_then(|()| fs::rename(&aside, &to).at("rename to", &to)); // the visible moment of the copy
+    if put.is_err() {
+        files::remove_tree(&aside)?;
+    }
+    put?;
+    files::sync_parent(&to)
+}
+
+fn copy(from: &Path, aside: &Path) -> Result<()> {
     let mut cp = Command::new("cp");
     cp.args(["--archive", "--reflink=auto", "--no-target-directory", "--"]);
-    base::run(cp.arg(tree.join(inside)).arg(&aside))?;
-    files::sync_file_system(&layout.shared())?;
-    fs::rename(&aside, &to).at("rename to", &to)?; // the visible moment of the copy
-    files::sync_parent(&to)
+    base::run(cp.arg(from).arg(aside))?;
+    files::sync_file_system(aside)
+}
+
+/// `@data/shared/srv/.music.57.new`: of one entry, so that nobody clears away what another is making.
+fn half_copy(layout: &Layout, inside: &Path, number: EntryNumber) -> PathBuf {
+    files::beside(&layout.shared().join(inside), &format!(".{number}.new"))
+}
+
+/// What a share that was cut left of its copies.
+pub fn remove_half_copies(layout: &Layout, entry: &Entry) -> Result<()> {
+    let paths: Vec<BytePath> = match entry.more.get(PATHS) {
+        Some(value) => serde_json::from_value(value.clone()).unwrap_or_default(),
+        None => return Ok(()),
+    };
+    paths.iter().try_for_each(|path| files::remove_tree(&half_copy(layout, &path.0, entry.number)))
+}
+
+/// The field of an entry that names the paths it is about, relative to the merged root.
+const PATHS: &str = "paths";
+
+pub fn note_paths(entry: &mut Entry, paths: &[PathBuf]) {
+    let paths: Vec<BytePath> = paths.iter().cloned().map(BytePath).collect();
+    entry.more.insert(PATHS.into(), serde_json::to_value(paths).unwrap_or_default());
 }
 
 /// Leaves a directory or a file that is empty, with the attributes it had: something to mount on.

@@ -228,3 +228,46 @@ fn the_reserve_is_really_allocated() {
     assert_eq!(rig.names("@journal/reserve"), ["1", "2"]);
     rig.verify();
 }
+
+/// What can wait takes nothing of the reserve, and leaves no half of anything.
+#[test]
+fn share_and_unshare_fail_whole_and_leave_the_reserve() {
+    let rig = Rig::with_lab();
+    let make = "set -e; mkdir -p /srv/big /srv/other; for d in big other; do head -c 3000000 /dev/urandom > /srv/$d/x; done; echo net > /etc/wifi.conf";
+    rig.sh("lab", make);
+    rig.profile(&["share", "--profile", "lab", "/srv/big"]).ok();
+    rig.profile(&["set", "lab", "--args", "quiet"]).ok();
+    let before = upper(&rig.root_dir("lab"));
+    rig.sh("lab", "echo changed > /etc/mine");
+    let data = rig.in_pool("@data/home");
+    fill_data(&data);
+    sync(&rig);
+    let after = upper(&rig.root_dir("lab"));
+    let shared = tree::read(&rig.in_pool("@data/shared"));
+    for room in [0, 1 << 20] {
+        let ballast = fs::OpenOptions::new().write(true).open(data.join("ballast")).unwrap();
+        ballast.set_len(ballast.metadata().unwrap().len() - room).unwrap();
+        sync(&rig);
+        for args in [&["share", "/srv/other"][..], &["unshare", "/srv/big"]] {
+            let ended = rig.profile(&[args, &["--profile", "lab"]].concat());
+            assert_eq!(ended.status, 3, "{room}: {ended:?}");
+            assert!(ended.err.contains("No space left"), "{room}: {}", ended.err);
+            assert_eq!(reserve(&rig), 2, "{room}: {args:?}");
+            assert_same(&after, &upper(&rig.root_dir("lab")));
+            assert_same(&shared, &tree::read(&rig.in_pool("@data/shared")));
+            if room > 0 {
+                assert_eq!(rig.last_entry("lab").1["state"], "cancelled", "{args:?}");
+            }
+        }
+    }
+    fill_data(&data);
+    sync(&rig);
+    rig.undo(&["--profile", "lab", "--yes"]).ok();
+    assert_same(&before, &upper(&rig.root_dir("lab")));
+    fs::remove_file(data.join("ballast")).unwrap();
+    sync(&rig);
+    rig.profile(&["share", "--profile", "lab", "/srv/other"]).ok();
+    rig.profile(&["unshare", "--profile", "lab", "/srv/big"]).ok();
+    assert_eq!(rig.sh("lab", "cat /srv/big/x /srv/other/x | wc -c"), "6000000");
+    rig.verify();
+}

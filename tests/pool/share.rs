@@ -172,3 +172,25 @@ fn unshare_replaces_no_link() {
     assert_eq!(rig.sh("lab", "cat '/srv/music/a song'"), "song");
     rig.verify();
 }
+
+/// The half copy of a share that was cut goes with the next change; a person's file of a like name stays.
+#[test]
+fn a_cut_share_leaves_no_half_copy() {
+    let rig = with_music();
+    share(&rig, "lab", &["/etc/wifi.conf", "/srv/music"]).ok();
+    let (number, mut entry) = rig.last_entry("lab");
+    entry["state"] = "open".into();
+    let entries = rig.in_pool("@journal/entries/lab");
+    fs::remove_file(entries.join(format!("{number}.json"))).unwrap();
+    fs::write(entries.join(format!("{number}.open.json")), entry.to_string()).unwrap();
+    let srv = rig.in_pool("@data/shared/srv");
+    for name in [format!(".music.{number}.new"), ".music.new".into()] {
+        fs::create_dir(srv.join(&name)).unwrap();
+        fs::write(srv.join(&name).join("half"), "x").unwrap();
+    }
+    rig.profile(&["set", "lab", "--note", "x"]).ok();
+    let mut names = rig.names("@data/shared/srv");
+    names.sort();
+    assert_eq!(names, [".music.new", "music"]);
+    rig.verify();
+}
