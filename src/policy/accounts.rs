@@ -32,7 +32,7 @@ pub fn given(texts: &Texts) -> Vec<Given> {
     found.extend(accounts::groups(of(GROUP)).map(|g| one(What::Group, g.number, g.name, String::new())));
     for (inside, what) in [(SUBUID, What::SubUid), (SUBGID, What::SubGid)] {
         let ranges = accounts::ranges(of(inside));
-        found.extend(ranges.map(|range| one(what, range.number, range.name, range.rest.to_owned())));
+        found.extend(ranges.map(|range| one(what, range.number, range.name, range.rest)));
     }
     found
 }
@@ -280,7 +280,7 @@ fn revived_line(
             let rest = was.get(&(user.number, name.as_str()))?;
             let whole = format!("{name}:{}:{}:{rest}\n", fields.get(1)?, user.number);
             let was = accounts::users(whole.as_bytes()).next()?;
-            revived.homes.push((was.home.to_owned(), was.number, was.group));
+            revived.homes.push((was.home, was.number, was.group));
             Some(whole.clone())
         }
         SHADOW => {

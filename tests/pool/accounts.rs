@@ -179,3 +179,21 @@ fn the_preview_names_the_people_it_locks() {
     assert!(text.contains(&line("old")) && !text.contains(&line("anna")), "{text}");
     rig.verify();
 }
+
+/// A comment in another encoding: the account is one all the same, and is not reserved beside itself.
+#[test]
+fn a_comment_that_is_no_utf8() {
+    let rig = with_accounts();
+    rig.sh("lab", "printf 'jose:x:1000:1000:Jose:/home/jose:/bin/sh\\n' >> /etc/passwd");
+    rig.profile(&["set", "lab", "--args", "splash"]).ok();
+    rig.sh("lab", r"sed -i 's/:Jose:/:Jos\xe9:/' /etc/passwd; grep -aq '^jose:.*/home/jose' /etc/passwd");
+    rig.profile(&["set", "lab", "--args", "noisy"]).ok();
+    let before = rig.tree("lab");
+    rig.sh("lab", ADD);
+    undo(&rig, &[]);
+    undo(&rig, &["--redo"]);
+    undo(&rig, &[]);
+    assert_eq!(rig.sh("lab", "grep -ac ^jose: /etc/passwd; grep -ac daemon: /etc/passwd"), "1\n1");
+    assert_same(&before, &rig.tree("lab"));
+    rig.verify();
+}
