@@ -25,7 +25,7 @@ pub fn note(layout: &Layout, entry: &mut Entry) {
 fn look(layout: &Layout, entry: &Entry) -> Option<Cut> {
     let root = layout.profile(entry.profile.as_ref()?).root(entry.root?);
     let base = layout.base(&roots::base_of(&root).ok()?);
-    let text = upper::read(&root, &base, &format!("{DATABASE}/status")).ok()??;
+    let text = upper::read(&root, &base, format!("{DATABASE}/status")).ok()??;
     let updates = updates(&root)?;
     let mut status = Status::parse(&text).ok()?;
     for update in &updates {
