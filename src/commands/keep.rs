@@ -78,11 +78,41 @@ fn keepable(path: &Path, in_state: &[StatePath]) -> Result<PathBuf> {
     if ACCOUNTS.iter().any(|file| inside.starts_with(file) || Path::new(file).starts_with(&inside)) {
         return refuse("accounts are no files: --keep passwords, or name what lies beside them");
     }
-    const OF_PACKAGES: [&str; 7] = ["usr", "bin", "sbin", "lib", "lib64", "boot", "var/lib"];
-    if OF_PACKAGES.iter().any(|place| inside == Path::new(place)) {
+    if is_of_packages(&inside) {
         return refuse("packages made it: name what lies in it");
     }
     Ok(inside)
+}
+
+/// Does this directory hold files of packages by the thousand? Kept, they would no longer be those of the
+/// database. `usr/local` and single files below are people's own.
+fn is_of_packages(inside: &Path) -> bool {
+    const PLACES: [&str; 18] = [
+        "bin",
+        "sbin",
+        "lib",
+        "lib32",
+        "lib64",
+        "libx32",
+        "boot",
+        "usr",
+        "usr/bin",
+        "usr/sbin",
+        "usr/lib",
+        "usr/lib32",
+        "usr/lib64",
+        "usr/libexec",
+        "usr/games",
+        "usr/include",
+        "usr/share",
+        "usr/lib/modules",
+    ];
+    let shared = inside.parent() == Some(Path::new("usr/share"));
+    let many = ["doc", "man", "locale", "icons", "perl5", "python3"];
+    let of_share = shared && many.iter().any(|name| inside.ends_with(name));
+    let triplet = inside.file_name().is_some_and(|name| name.to_string_lossy().contains("-linux-gnu"));
+    let of_lib = triplet && matches!(inside.parent().and_then(Path::to_str), Some("usr/lib" | "lib"));
+    PLACES.iter().any(|place| inside == Path::new(place)) || of_share || of_lib
 }
 
 /// What is kept: what was asked for, what [`left_state`], and on a terminal what the person says yes to.
@@ -133,8 +163,9 @@ pub fn carry(
         return Ok(());
     }
     side_by_side::with_both(&session.pool, &facts.dir, then, root, |then, now| {
+        let mut count = putback::Count::default(); // one for all: it knows the links between them
         for path in &keeps.paths {
-            putback::put_back(then, now, path, &mut putback::Count::default())?;
+            putback::put_back(then, now, path, &mut count)?;
         }
         keep_passwords(then, now, &keeps.passwords)
     })?;
@@ -180,6 +211,9 @@ mod tests {
             "/var/lib",
             "/var/lib/dpkg/status",
             "/usr",
+            "/usr/bin",
+            "/usr/lib/x86_64-linux-gnu",
+            "/usr/share/doc",
             "/home/u/x",
             "/var/log/x",
             "/run/x",

@@ -34,6 +34,9 @@ pub fn show(session: &Session, facts: &ProfileFacts, preview: &Preview, lines: &
         report::line(format_args!("  restores {}", path.display()));
     }
     lines.state.show();
+    for name in preview.locked_accounts() {
+        report::line(format_args!("  the account {name} is locked (its number and /home stay)"));
+    }
     own_lines(lines, all);
     if preview.takes_us_away() {
         report::line("  flipper-profiles itself goes with it: package runs are not protected there any more");
@@ -114,6 +117,7 @@ fn json(facts: &ProfileFacts, preview: &Preview, lines: &Lines) -> serde_json::V
             Some(StateChange::From(number)) => serde_json::json!(number),
         },
         "keeps": lines.keeps,
+        "locked_accounts": preview.locked_accounts(),
         "own": {
             "files": own.files.iter().map(|path| as_texts::text(path)).collect::<Vec<_>>(),
             "connections": own.connections.iter().map(connection).collect::<Vec<_>>(),

@@ -11,8 +11,8 @@ use crate::model::state_change::StateChange;
 use crate::model::{Entry, EntryNumber, Kind};
 use crate::policy::descent::History;
 use crate::policy::undo::{self, Ask, Plan};
-use crate::policy::{outcome, state_line};
-use crate::system::{btrfs, roots, upper};
+use crate::policy::{accounts, outcome, state_line};
+use crate::system::{account_files, btrfs, roots, upper};
 
 use super::recover;
 use super::session::{ProfileFacts, Session};
@@ -217,6 +217,13 @@ impl Preview {
         }
         parts.push(if kernel { "changes the kernel".into() } else { "keeps the kernel".into() });
         parts.join(", ")
+    }
+
+    /// The people whose accounts the new state does not have.
+    pub fn locked_accounts(&self) -> Vec<String> {
+        let Some([then, now]) = &self.sides else { return Vec::new() };
+        let texts = |state: &State| account_files::of_root(&state.root, &state.base);
+        accounts::locked(&texts(now), &texts(then))
     }
 
     /// The entries that are taken back or brought back.

@@ -7,9 +7,10 @@ pub struct User<'a> {
     pub name: &'a str,
     pub number: u32,
     pub group: u32,
-    pub comment: &'a str,
-    pub home: &'a str,
-    pub shell: &'a str,
+    /// These may be in any encoding: what is no UTF-8 in them is replaced, the line counts all the same.
+    pub comment: String,
+    pub home: String,
+    pub shell: String,
 }
 
 /// A line of group(5), or of subuid(5) with the first number of the range.
@@ -18,13 +19,14 @@ pub struct Numbered<'a> {
     pub name: &'a str,
     pub number: u32,
     /// Of a group its members, of a range how many numbers it has.
-    pub rest: &'a str,
+    pub rest: String,
 }
 
 pub fn users(text: &[u8]) -> impl Iterator<Item = User<'_>> {
     lines(text).filter_map(|fields| {
         let [name, _, number, group, comment, home, shell] = fields[..] else { return None };
-        let (number, group) = (number.parse().ok()?, group.parse().ok()?);
+        let (name, number, group) = (word(name)?, parsed(number)?, parsed(group)?);
+        let [comment, home, shell] = [comment, home, shell].map(lossy);
         Some(User { name, number, group, comment, home, shell })
     })
 }
@@ -32,25 +34,37 @@ pub fn users(text: &[u8]) -> impl Iterator<Item = User<'_>> {
 pub fn groups(text: &[u8]) -> impl Iterator<Item = Numbered<'_>> {
     lines(text).filter_map(|fields| {
         let [name, _, number, rest] = fields[..] else { return None };
-        Some(Numbered { name, number: number.parse().ok()?, rest })
+        Some(Numbered { name: word(name)?, number: parsed(number)?, rest: lossy(rest) })
     })
 }
 
 pub fn ranges(text: &[u8]) -> impl Iterator<Item = Numbered<'_>> {
     lines(text).filter_map(|fields| {
         let [name, number, rest] = fields[..] else { return None };
-        Some(Numbered { name, number: number.parse().ok()?, rest })
+        Some(Numbered { name: word(name)?, number: parsed(number)?, rest: lossy(rest) })
     })
 }
 
 /// The fields of every line with a name that can be one: printable, and no `+` or `-` of NIS.
-fn lines(text: &[u8]) -> impl Iterator<Item = Vec<&str>> {
-    let lines = text.split(|b| *b == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
-    let fields = lines.map(|line| line.split(':').collect::<Vec<_>>());
+fn lines(text: &[u8]) -> impl Iterator<Item = Vec<&[u8]>> {
+    let lines = text.split(|b| *b == b'\n');
+    let fields = lines.map(|line| line.split(|b| *b == b':').collect::<Vec<_>>());
     fields.filter(|fields| {
-        let name = fields[0].as_bytes();
+        let name = fields[0];
         name.iter().all(u8::is_ascii_graphic) && !matches!(name.first(), None | Some(b'+' | b'-' | b'#'))
     })
+}
+
+fn word(field: &[u8]) -> Option<&str> {
+    std::str::from_utf8(field).ok()
+}
+
+fn parsed(field: &[u8]) -> Option<u32> {
+    word(field)?.parse().ok()
+}
+
+fn lossy(field: &[u8]) -> String {
+    String::from_utf8_lossy(field).into_owned()
 }
 
 /// Does a maintainer script, or a file of sysusers.d(5), name this account? As a whole word.
@@ -100,8 +114,10 @@ mod tests {
         assert_eq!(names, [("root", 0, 0), ("_chrony", 104, 110), ("last", 7, 8)]);
         assert_eq!(
             groups(b"adm:x:4:a,b\n::1:\n").collect::<Vec<_>>(),
-            [Numbered { name: "adm", number: 4, rest: "a,b" }]
+            [Numbered { name: "adm", number: 4, rest: "a,b".into() }]
         );
+        let latin = users(b"jose:x:1000:1000:Jos\xe9:/home/jose:/bin/sh\n").next().unwrap();
+        assert_eq!((latin.name, latin.number, latin.home.as_str()), ("jose", 1000, "/home/jose"));
         assert_eq!(ranges(b"anna:100000:65536\n1000:1:1\n").count(), 2);
         assert_eq!((users(b"").count(), groups(b"\0\n:::").count()), (0, 0));
     }

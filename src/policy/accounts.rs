@@ -32,7 +32,7 @@ pub fn given(texts: &Texts) -> Vec<Given> {
     found.extend(accounts::groups(of(GROUP)).map(|g| one(What::Group, g.number, g.name, String::new())));
     for (inside, what) in [(SUBUID, What::SubUid), (SUBGID, What::SubGid)] {
         let ranges = accounts::ranges(of(inside));
-        found.extend(ranges.map(|range| one(what, range.number, range.name, range.rest.to_owned())));
+        found.extend(ranges.map(|range| one(what, range.number, range.name, range.rest)));
     }
     found
 }
@@ -153,6 +153,18 @@ impl Appended {
 /// Debian policy 9.2.2: numbers below are of packages, from here on of people.
 pub const FIRST_PERSON: u32 = 1000;
 
+/// Behind it are systemd's dynamic users and `nobody` (Debian policy 9.2.2).
+const LAST_PERSON: u32 = 59_999;
+
+/// The people who are in one state and not in another: there their accounts are locked.
+pub fn locked(now: &Texts, then: &Texts) -> Vec<String> {
+    let is_person =
+        |given: &Given| given.what == What::User && (FIRST_PERSON..=LAST_PERSON).contains(&given.number);
+    let then: BTreeSet<u32> = given(then).iter().filter(|g| is_person(g)).map(|g| g.number).collect();
+    let gone = given(now).into_iter().filter(|given| is_person(given) && !then.contains(&given.number));
+    gone.map(|given| given.name).collect()
+}
+
 /// The names of the reserved users and groups of a root that a package may wake. A person's account never
 /// wakes by itself, whatever a script says.
 pub fn reserved_names(texts: &Texts) -> BTreeSet<String> {
@@ -268,7 +280,7 @@ fn revived_line(
             let rest = was.get(&(user.number, name.as_str()))?;
             let whole = format!("{name}:{}:{}:{rest}\n", fields.get(1)?, user.number);
             let was = accounts::users(whole.as_bytes()).next()?;
-            revived.homes.push((was.home.to_owned(), was.number, was.group));
+            revived.homes.push((was.home, was.number, was.group));
             Some(whole.clone())
         }
         SHADOW => {

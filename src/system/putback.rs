@@ -2,6 +2,7 @@
 //! upper: editing a mounted upper is undefined). Each file is written aside and renamed, so that a
 //! reader sees the old file or the new one.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -18,6 +19,8 @@ use super::files;
 pub struct Count {
     pub written: usize,
     pub removed: usize,
+    /// Files with several names that were put back already, by device and inode number of their source.
+    links: HashMap<(u64, u64), PathBuf>,
 }
 
 /// Refuses a path that is reached through a link, then or now: followed from outside, a link leads out
@@ -63,14 +66,33 @@ fn put_path_back(then: &Path, now: &Path, inside: &Path, count: &mut Count) -> R
         other => other.at("look at", &source)?,
     };
     if !meta.is_dir() {
-        if !same(&source, &meta, &target)? {
-            replace(&source, &meta, &target)?;
-            count.written += 1;
-        }
-        return Ok(());
+        return put_file_back(&source, &meta, &target, count);
     }
     put_directory_back(then, now, inside, count)?;
     files::copy_attributes(&source, &target)
+}
+
+/// Anything but a directory. Names of one file are names of one file again.
+fn put_file_back(source: &Path, meta: &fs::Metadata, target: &Path, count: &mut Count) -> Result<()> {
+    let identity = (meta.dev(), meta.ino());
+    let first = count.links.get(&identity).filter(|_| meta.nlink() > 1);
+    let is_done = match first {
+        Some(first) => is_one_file(first, target),
+        None => same(source, meta, target)?,
+    };
+    if !is_done {
+        replace(source, meta, first.map(PathBuf::as_path), target)?;
+        count.written += 1;
+    }
+    if meta.nlink() > 1 {
+        count.links.entry(identity).or_insert_with(|| target.to_path_buf());
+    }
+    Ok(())
+}
+
+fn is_one_file(a: &Path, b: &Path) -> bool {
+    let identity = |path: &Path| path.symlink_metadata().ok().map(|meta| (meta.dev(), meta.ino()));
+    matches!((identity(a), identity(b)), (Some(a), Some(b)) if a == b)
 }
 
 fn put_directory_back(then: &Path, now: &Path, inside: &Path, count: &mut Count) -> Result<()> {
@@ -119,10 +141,14 @@ fn attributes(path: &Path) -> Result<Vec<(std::ffi::OsString, Option<Vec<u8>>)>>
     Ok(found)
 }
 
-fn replace(source: &Path, meta: &fs::Metadata, target: &Path) -> Result<()> {
+/// `first`: another name of the same file, put back already.
+fn replace(source: &Path, meta: &fs::Metadata, first: Option<&Path>, target: &Path) -> Result<()> {
     let aside = files::beside(target, ".flipper-new");
     files::remove_tree(&aside)?;
-    let made = make_whole(source, meta, &aside);
+    let made = match first {
+        Some(first) => fs::hard_link(first, &aside).at("link to", &aside),
+        None => make_whole(source, meta, &aside),
+    };
     if made.is_err() {
         files::remove_tree(&aside)?; // a full disk: half of it would stay for ever
     }

@@ -155,3 +155,45 @@ fn accounts_of_this_machine_are_not_noted() {
     assert!(!text.contains("stranger"), "{text}");
     rig.verify();
 }
+
+/// Who loses the way in is told so before.
+#[test]
+fn the_preview_names_the_people_it_locks() {
+    let rig = with_accounts();
+    rig.sh("lab", "echo 'old:x:1000:1000::/home/old:/bin/sh' >> /etc/passwd");
+    rig.profile(&["set", "lab", "--args", "splash"]).ok();
+    rig.sh("lab", ADD);
+    rig.sh(
+        "lab",
+        "echo 'anna:x:1001:1001::/home/anna:/bin/sh' >> /etc/passwd; echo 'dyn:x:61184:61184::/:/bin/sh' >> /etc/passwd",
+    );
+    let preview = |args: &[&str]| rig.undo(&[&["--profile", "lab", "--dry-run"], args].concat()).ok();
+    let line = |name| format!("the account {name} is locked (its number and /home stay)");
+    let text = preview(&[]).out;
+    assert!(text.contains(&line("anna")) && text.matches("is locked").count() == 1, "{text}");
+    assert_eq!(preview(&["--json"]).json()["locked_accounts"], serde_json::json!(["anna"]));
+    undo(&rig, &[]);
+    let text = preview(&["--redo"]).out;
+    assert!(!text.contains("is locked"), "what is locked already is not locked anew: {text}");
+    let text = preview(&[]).out;
+    assert!(text.contains(&line("old")) && !text.contains(&line("anna")), "{text}");
+    rig.verify();
+}
+
+/// A comment in another encoding: the account is one all the same, and is not reserved beside itself.
+#[test]
+fn a_comment_that_is_no_utf8() {
+    let rig = with_accounts();
+    rig.sh("lab", "printf 'jose:x:1000:1000:Jose:/home/jose:/bin/sh\\n' >> /etc/passwd");
+    rig.profile(&["set", "lab", "--args", "splash"]).ok();
+    rig.sh("lab", r"sed -i 's/:Jose:/:Jos\xe9:/' /etc/passwd; grep -aq '^jose:.*/home/jose' /etc/passwd");
+    rig.profile(&["set", "lab", "--args", "noisy"]).ok();
+    let before = rig.tree("lab");
+    rig.sh("lab", ADD);
+    undo(&rig, &[]);
+    undo(&rig, &["--redo"]);
+    undo(&rig, &[]);
+    assert_eq!(rig.sh("lab", "grep -ac ^jose: /etc/passwd; grep -ac daemon: /etc/passwd"), "1\n1");
+    assert_same(&before, &rig.tree("lab"));
+    rig.verify();
+}

@@ -127,6 +127,9 @@ fn refused_before_anything_changes() {
         ("/etc", "accounts are no files"),
         ("/etc/shadow", "accounts are no files"),
         ("/usr", "packages made it"),
+        ("/usr/bin", "packages made it"),
+        ("/usr/share", "packages made it"),
+        ("/usr/lib/x86_64-linux-gnu", "packages made it"),
         ("/link/deep", "/link is a link"),
         ("wlan", "it must be an absolute path"),
     ] {
@@ -239,5 +242,20 @@ fn shadow_as_a_link_is_not_followed() {
         "symbolic link\nanna:$new:2:0:99999:7:::"
     );
     assert_eq!(fs::read_to_string(&mine).unwrap(), "anna:$machine:9:0:99999:7:::\n");
+    rig.verify();
+}
+
+#[test]
+fn names_of_one_file_stay_names_of_one_file() {
+    let rig = Rig::with_lab();
+    rig.sh("lab", "mkdir -p /srv/links /srv/other; echo a > /srv/links/same; echo a > /srv/links/twin");
+    rig.profile(&["set", "lab", "--args", "quiet"]).ok();
+    rig.sh(
+        "lab",
+        "cd /srv; echo b > links/a; ln links/a links/b; ln links/a other/c; ln -f links/same links/twin",
+    );
+    undo(&rig, &["--keep", "/srv/links", "--keep", "/srv/other"]).ok();
+    let numbers = rig.sh("lab", "cd /srv; stat -c %h links/a links/same; stat -c %i links/a links/b other/c | sort -u | wc -l; cat other/c");
+    assert_eq!(numbers, "3\n2\n1\nb");
     rig.verify();
 }

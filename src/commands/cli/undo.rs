@@ -24,7 +24,8 @@ A run that was cut and the one that repaired it (dpkg --configure -a, apt -f ins
 step; the number of the repair takes back the repair alone.\n\n\
 Files of your own that were written by hand since that point, outside of every package run, are counted before \
 you are asked; Wi-Fi connections and changed passwords are offered by name. --keep hands on what is there now, \
-into the new root; of a password that is its field alone. What was kept is in the entry.",
+into the new root; of a password that is its field alone. What was kept is in the entry. An account of a \
+person that is newer than that point is locked, which is said before: its number and /home stay.",
     after_help = "\
 Examples:\n  flipper-undo                take back the newest change; again: go further back\n  \
 flipper-undo --dry-run      say what that would be\n  \
