@@ -401,8 +401,9 @@ pub fn trace(rig: &Rig, program: &str, words: &[String]) -> Vec<Moment> {
         };
         let nth: &mut usize = seen.entry(call.to_owned()).or_default();
         *nth += 1;
-        let moves_the_pointer =
-            call.starts_with("rename") && (rest.contains("lab/current\"") || rest.contains("/.new-"));
+        // Out of `.new-two`: inside it nobody sees what is renamed.
+        let publishes = rest.contains("/.new-") && !rest.rsplit('"').nth(1).unwrap().contains("/.new-");
+        let moves_the_pointer = call.starts_with("rename") && (rest.contains("lab/current\"") || publishes);
         moments.push(Moment { call: call.to_owned(), nth: *nth, moves_the_pointer });
     }
     moments
