@@ -44,7 +44,7 @@ mod save;
 mod share;
 #[path = "pool/space.rs"]
 mod space;
-#[path = "pool/state.rs"]
+#[path = "pool/state/mod.rs"]
 mod state;
 #[path = "pool/sweep.rs"]
 mod sweep;
