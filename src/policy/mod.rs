@@ -1,6 +1,8 @@
 //! DECISIONS. Facts in, a verdict or a plan out: nothing here reads, writes or asks.
 
 pub mod accounts;
+pub mod check;
+pub mod compare;
 pub mod connections;
 pub mod descent;
 pub mod difference;

@@ -1,0 +1,136 @@
+//! What a candidate base would do to a profile, before anything moves. Three trees are compared (the base
+//! the profile stands on, the profile, the candidate), and each finding belongs to a class, has evidence,
+//! and says what rebase will do and what the person can choose. Intent is taken from comparison with the
+//! old base, never from a whiteout or an opaque directory alone: dpkg makes those too.
+//!
+//! [`fates`] is what becomes of each package, everything else goes by it: [`files`] by whose a path is,
+//! [`packages`] by the merged database. A class counts as looked at when it has a text in [`explain`]; a
+//! test holds those against the tests that build each of them, and a near miss of it.
+
+pub mod class;
+pub mod explain;
+pub mod fates;
+pub mod files;
+pub mod finding;
+pub mod owners;
+pub mod packages;
+pub mod side;
+pub mod territory;
+
+use crate::model::error::Result;
+use crate::model::tree::{self, Tree, Triple};
+
+use std::collections::{HashMap, HashSet};
+
+use fates::{Fate, Row};
+use finding::Finding;
+use owners::{Owned, Owners};
+use side::{Side, Texts};
+
+/// What is compared.
+pub struct Trees<'a> {
+    /// Every path of the upper, beside both bases, in [`crate::model::tree::order`].
+    pub triples: &'a [Triple],
+    pub old: &'a dyn Tree,
+    /// The upper over the old base: what the person has.
+    pub mine: &'a dyn Tree,
+    pub new: &'a dyn Tree,
+    /// The upper over the candidate: what a plain exchange of the base would show.
+    pub exchanged: &'a dyn Tree,
+    /// For messages: "base 12.1", "profile lab", "base 12.2".
+    pub names: [&'a str; 3],
+    pub old_largest_inode: u64,
+    pub new_largest_inode: u64,
+}
+
+/// Everything the classes are decided by.
+pub struct Look<'a> {
+    pub trees: &'a Trees<'a>,
+    pub old: &'a Side<'a>,
+    pub mine: &'a Side<'a>,
+    pub new: &'a Side<'a>,
+    pub rows: Vec<Row<'a>>,
+    pub owners: Sides<Owners>,
+    /// What becomes of a package, by its name in info/ on any side.
+    fates: HashMap<String, Fate>,
+    /// Paths that are a conffile on any side, relative to the root.
+    pub conffiles: HashSet<Vec<u8>>,
+}
+
+impl Look<'_> {
+    /// Who owns the triple at this place of the list.
+    pub fn owned(&self, place: usize) -> Owned {
+        let fates = |owners: &Owners| -> Vec<Fate> {
+            owners.of(place).filter_map(|stem| self.fates.get(stem).copied()).collect()
+        };
+        let mine = fates(&self.owners.mine);
+        let is = |wanted: &[Fate]| mine.iter().any(|fate| wanted.contains(fate));
+        if is(&[Fate::Keep, Fate::Override, Fate::SettingsOnly]) {
+            Owned::Kept
+        } else if is(&[Fate::Inherit, Fate::Dropped]) {
+            Owned::Base
+        } else if is(&[Fate::Superseded]) {
+            Owned::Superseded
+        } else if !mine.is_empty()
+            || self.owners.old.of(place).chain(self.owners.new.of(place)).next().is_some()
+        {
+            Owned::Removed
+        } else {
+            Owned::Nobody
+        }
+    }
+
+    /// The triple of a path, if the upper has one.
+    pub fn triple(&self, path: &[u8]) -> Option<&Triple> {
+        let triples = self.trees.triples;
+        triples.binary_search_by(|triple| tree::order(&triple.path, path)).ok().map(|at| &triples[at])
+    }
+}
+
+/// One thing of each side.
+pub struct Sides<T> {
+    pub old: T,
+    pub mine: T,
+    pub new: T,
+}
+
+/// Every finding, the worst first, then by class and subject.
+pub fn check(trees: &Trees) -> Result<Vec<Finding>> {
+    let texts = [Texts::read(trees.old)?, Texts::read(trees.mine)?, Texts::read(trees.new)?];
+    let old = Side::new(trees.names[0], trees.old, &texts[0])?;
+    let mine = Side::new(trees.names[1], trees.mine, &texts[1])?;
+    let new = Side::new(trees.names[2], trees.new, &texts[2])?;
+    let places = owners::places(trees.triples);
+    let owners = Sides {
+        old: Owners::read(trees.old, &places)?,
+        mine: Owners::read(trees.mine, &places)?,
+        new: Owners::read(trees.new, &places)?,
+    };
+    let rows = fates::rows(&old, &mine, &new);
+    let conffiles = conffiles([&old, &mine, &new])?;
+    let fates = stems(&rows);
+    let look = Look { trees, old: &old, mine: &mine, new: &new, rows, owners, fates, conffiles };
+    let mut found = Vec::new();
+    packages::find(&look, &mut found)?;
+    files::find(&look, &mut found)?;
+    found.sort();
+    Ok(found)
+}
+
+fn stems(rows: &[Row]) -> HashMap<String, Fate> {
+    let packages =
+        rows.iter().flat_map(|row| [row.old, row.mine, row.new].map(|package| (package, row.fate)));
+    packages.filter_map(|(package, fate)| Some((side::stem(package?), fate))).collect()
+}
+
+fn conffiles(sides: [&Side; 3]) -> Result<HashSet<Vec<u8>>> {
+    let mut found = HashSet::new();
+    for side in sides {
+        for package in &side.status.packages {
+            let conffiles =
+                package.conffiles().map_err(|error| side.damaged(side::STATUS.as_bytes(), error))?;
+            found.extend(conffiles.iter().map(|conffile| conffile.path[1..].to_vec()));
+        }
+    }
+    Ok(found)
+}
