@@ -8,6 +8,7 @@ pub mod deb822;
 pub mod error;
 pub mod extended_states;
 pub mod file_list;
+pub mod filters;
 pub mod hook_stream;
 pub mod package_list;
 pub mod shadow;

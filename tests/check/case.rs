@@ -127,9 +127,12 @@ impl Case {
         serde_json::from_str(&self.check(&[args, &["--json"]].concat()).out).unwrap()
     }
 
-    /// Every finding against base 2 as `CLASS severity subject`.
+    /// Every finding against base 2 as `CLASS severity subject`. F18, which goes with every copy-up, is
+    /// left out: its own test asks for it.
     pub fn findings(&self) -> Vec<String> {
-        lines(&self.json(&["--base", "2"]))
+        let mut found = lines(&self.json(&["--base", "2"]));
+        found.retain(|line| !line.starts_with("F18 "));
+        found
     }
 
     /// Exactly these findings, in any order, and the exit status that goes with them.

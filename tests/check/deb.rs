@@ -1,5 +1,7 @@
 //! A tiny package, made by dpkg-deb.
 
+#![allow(dead_code)]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

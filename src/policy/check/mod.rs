@@ -18,9 +18,9 @@ pub mod side;
 pub mod territory;
 
 use crate::model::error::Result;
-use crate::model::tree::{self, Tree, Triple};
+use crate::model::tree::{self, Object, Tree, Triple};
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use fates::{Fate, Row};
 use finding::Finding;
@@ -53,11 +53,35 @@ pub struct Look<'a> {
     pub owners: Sides<Owners>,
     /// What becomes of a package, by its name in info/ on any side.
     fates: HashMap<String, Fate>,
+    hidden: Vec<Hidden>,
     /// Paths that are a conffile on any side, relative to the root.
     pub conffiles: HashSet<Vec<u8>>,
 }
 
+/// What a base has below something of the upper that hides it: a whiteout, an opaque directory, a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hidden {
+    pub path: Vec<u8>,
+    pub old: Option<Object>,
+    pub new: Option<Object>,
+}
+
 impl Look<'_> {
+    /// The candidate is the base the profile stands on: nothing is to be carried anywhere.
+    pub fn is_doctor(&self) -> bool {
+        self.trees.names[0] == self.trees.names[2]
+    }
+
+    /// What the bases have below a path and the upper hides, with its place for [`Look::owned`].
+    pub fn hidden_below(&self, dir: &[u8]) -> impl Iterator<Item = (&Hidden, usize)> {
+        let start = self.hidden.partition_point(|hidden| tree::order(&hidden.path, dir).is_le());
+        let below = self.hidden.iter().enumerate().skip(start);
+        let first = self.trees.triples.len();
+        below
+            .take_while(move |(_, hidden)| tree::is_below(&hidden.path, dir))
+            .map(move |(at, hidden)| (hidden, first + at))
+    }
+
     /// Who owns the triple at this place of the list.
     pub fn owned(&self, place: usize) -> Owned {
         let fates = |owners: &Owners| -> Vec<Fate> {
@@ -71,13 +95,19 @@ impl Look<'_> {
             Owned::Base
         } else if is(&[Fate::Superseded]) {
             Owned::Superseded
-        } else if !mine.is_empty()
-            || self.owners.old.of(place).chain(self.owners.new.of(place)).next().is_some()
-        {
-            Owned::Removed
-        } else {
+        } else if mine.is_empty() && !self.is_removed(place) {
             Owned::Nobody
+        } else {
+            Owned::Removed
         }
+    }
+
+    /// Was it of a package that the profile removed?
+    fn is_removed(&self, place: usize) -> bool {
+        let gone =
+            [Fate::Removed, Fate::RemovedWithSettings, Fate::SettingsOnly, Fate::Gone, Fate::Superseded];
+        let mut owners = self.owners.old.of(place).chain(self.owners.new.of(place));
+        owners.any(|stem| self.fates.get(stem).is_some_and(|fate| gone.contains(fate)))
     }
 
     /// The triple of a path, if the upper has one.
@@ -100,7 +130,8 @@ pub fn check(trees: &Trees) -> Result<Vec<Finding>> {
     let old = Side::new(trees.names[0], trees.old, &texts[0])?;
     let mine = Side::new(trees.names[1], trees.mine, &texts[1])?;
     let new = Side::new(trees.names[2], trees.new, &texts[2])?;
-    let places = owners::places(trees.triples);
+    let hidden = hidden(trees)?;
+    let places = owners::places(trees.triples, &hidden);
     let owners = Sides {
         old: Owners::read(trees.old, &places)?,
         mine: Owners::read(trees.mine, &places)?,
@@ -109,11 +140,39 @@ pub fn check(trees: &Trees) -> Result<Vec<Finding>> {
     let rows = fates::rows(&old, &mine, &new);
     let conffiles = conffiles([&old, &mine, &new])?;
     let fates = stems(&rows);
-    let look = Look { trees, old: &old, mine: &mine, new: &new, rows, owners, fates, conffiles };
+    let look = Look { trees, old: &old, mine: &mine, new: &new, rows, owners, fates, hidden, conffiles };
     let mut found = Vec::new();
     packages::find(&look, &mut found)?;
     files::find(&look, &mut found)?;
     found.sort();
+    Ok(found)
+}
+
+/// In [`tree::order`]; what the upper has at such a path itself is not in it.
+fn hidden(trees: &Trees) -> Result<Vec<Hidden>> {
+    let mut found: Vec<Hidden> = Vec::new();
+    let is_directory = |object: &Option<Box<Object>>| object.as_ref().is_some_and(|o| o.is_directory());
+    for (place, triple) in trees.triples.iter().enumerate() {
+        let hides = triple.opaque || triple.mine.as_ref().is_none_or(|mine| !mine.is_directory());
+        let within = found.last().is_some_and(|last| tree::order(&last.path, &triple.path).is_gt());
+        if !hides || within || !(is_directory(&triple.old) || is_directory(&triple.new)) {
+            continue; // `within`: a directory above it hides all of this already
+        }
+        let mut below = BTreeMap::new();
+        trees.old.below(&triple.path, &mut |path, object| {
+            below.insert(path.to_vec(), (Some(object.clone()), None));
+        })?;
+        trees.new.below(&triple.path, &mut |path, object| {
+            below.entry(path.to_vec()).or_insert((None, None)).1 = Some(object.clone());
+        })?;
+        for mine in trees.triples[place + 1..].iter().take_while(|t| tree::is_below(&t.path, &triple.path)) {
+            below.remove(&mine.path);
+        }
+        let mut below: Vec<_> =
+            below.into_iter().map(|(path, (old, new))| Hidden { path, old, new }).collect();
+        below.sort_by(|a, b| tree::order(&a.path, &b.path));
+        found.extend(below);
+    }
     Ok(found)
 }
 

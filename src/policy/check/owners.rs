@@ -7,6 +7,8 @@ use crate::dpkg::file_list;
 use crate::model::error::Result;
 use crate::model::tree::{self, Tree, Triple};
 
+use super::Hidden;
+
 /// Names of packages as in info/ (`libc6:amd64`), each with the places it owns in the list of triples.
 #[derive(Default)]
 pub struct Owners {
@@ -52,7 +54,8 @@ pub enum Owned {
     Nobody,
 }
 
-/// Every path of the upper and its place.
-pub fn places(triples: &[Triple]) -> HashMap<Vec<u8>, usize> {
-    triples.iter().enumerate().map(|(at, triple)| (triple.path.clone(), at)).collect()
+/// Every path of the upper and its place, and behind those the hidden ones.
+pub fn places(triples: &[Triple], hidden: &[Hidden]) -> HashMap<Vec<u8>, usize> {
+    let paths = triples.iter().map(|triple| &triple.path).chain(hidden.iter().map(|hidden| &hidden.path));
+    paths.enumerate().map(|(at, path)| (path.clone(), at)).collect()
 }

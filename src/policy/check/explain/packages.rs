@@ -28,6 +28,60 @@ A package you installed is part of the candidate now. Is the candidate's at leas
 place of yours, and the room yours needed is free again; a package you asked for stays marked as such.
 Is it older, yours stays."
         }
+        Class::P5 => {
+            "\
+A package of the base has an older version in the profile: somebody took a newer one back. The candidate
+has a newer one again.
+
+  apt install tool=1.0-1        where the base has 1.0-2
+
+Rebase takes the candidate's. Whether the fault that was avoided is gone there, nobody here can know."
+        }
+        Class::P7 => {
+            "\
+A package of the base was removed or purged in the profile. A new base has it all the same, under names that
+may be new, and the database would call it absent while its files are there.
+
+  apt purge tzdata
+
+Rebase hides the candidate's files of it and keeps it out of the database. A package dpkg calls essential
+is yours to decide about."
+        }
+        Class::P8 => {
+            "\
+A package of the base was removed, but not purged: its settings are kept, and so is the script dpkg runs when
+it is purged one day. Both may lie in the base only, which is about to go.
+
+  apt remove e2fsprogs        leaves /etc/mke2fs.conf and e2fsprogs.postrm
+
+Rebase copies them into the profile."
+        }
+        Class::P10 => {
+            "\
+A package run was cut or failed: a package is unpacked and not configured, or dpkg's notes of a run are
+still there. What is half done cannot be carried to another base.
+
+  dpkg --configure -a        finishes it
+  flipper-undo               takes it back
+
+Triggers that only wait are run by the rebase."
+        }
+        Class::P18 => {
+            "\
+apt remembers which packages came only because others needed them, and offers to remove those that nobody
+needs any more. The profile says something else of a package than the candidate does.
+
+Rebase carries the profile's word."
+        }
+        Class::P19 => {
+            "\
+A package is on hold: apt will not change it. But it belongs to the base, and the candidate has another
+version of it.
+
+  apt-mark hold openssl
+
+Rebase takes the candidate's version and keeps the hold. To stay with the old version, stay on the base."
+        }
         _ => return None,
     })
 }
