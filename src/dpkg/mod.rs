@@ -10,6 +10,7 @@ pub mod extended_states;
 pub mod file_list;
 pub mod hook_stream;
 pub mod package_list;
+pub mod relations;
 pub mod shadow;
 pub mod status;
 pub mod version;
