@@ -116,6 +116,7 @@ impl Operator {
 /// One package of a relation, e.g. `perl:any (>= 5.36)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Alternative<'a> {
+    /// As written. dpkg makes capitals small; policy 5.6.1 forbids them.
     pub name: &'a str,
     /// What stands behind the colon: `any`, `native` or an architecture.
     pub architecture: Option<&'a str>,

@@ -22,6 +22,8 @@ mod offers;
 mod violation;
 
 use crate::dpkg::Status;
+use std::collections::HashSet;
+
 use crate::dpkg::error::ParseError;
 use crate::dpkg::relations::{Alternative, Kind, Relations, text};
 use crate::dpkg::status::{MultiArch, Package, PackageState};
@@ -68,7 +70,7 @@ impl<'a> Installed<'a> {
             relations: Vec::with_capacity(status.packages.len() * 4),
             alternatives: Vec::with_capacity(status.packages.len() * 10),
         };
-        for package in status.packages.iter().filter(|p| counts(p)) {
+        for package in once_each(status) {
             all.add(package)?;
         }
         all.offers.link();
@@ -82,34 +84,43 @@ impl<'a> Installed<'a> {
             architecture: package.architecture,
             version: package.version.unwrap_or(""),
         };
-        let everywhere = matches!(id.architecture, "all" | "");
         // apt says so too: what is the same everywhere has no siblings.
         let multi_arch = match package.multi_arch {
-            MultiArch::Same if everywhere => MultiArch::No,
+            MultiArch::Same if id.architecture == "all" => MultiArch::No,
             other => other,
         };
-        let architecture = if everywhere { self.native } else { id.architecture };
+        let architecture = if matches!(id.architecture, "all" | "") { self.native } else { id.architecture };
         self.members.push(Member { id, architecture, multi_arch, essential: package.essential });
         self.offers.push(Offer::itself(member, &id));
+        let mut before = [false; Kind::ALL.len()];
         for field in package.fields() {
-            match Kind::of(&field) {
-                Some(Kind::Provides) => {
+            let Some(kind) = Kind::of(&field) else { continue };
+            if std::mem::replace(&mut before[kind as usize], true) {
+                return Err(ParseError::new(field.line, "each field once", field.name));
+            }
+            match kind {
+                Kind::Provides => {
                     for provided in Relations::new(Kind::Provides, &field) {
                         self.offers.extend(Offer::provided(member, &provided?));
                     }
                 }
-                Some(kind @ (Kind::PreDepends | Kind::Depends | Kind::Breaks | Kind::Conflicts)) => {
-                    let mut first = self.alternatives.len();
-                    for alternative in Relations::new(kind, &field) {
-                        let alternative = alternative?;
-                        self.alternatives.push(alternative);
-                        if alternative.last {
-                            self.relations.push(Relation { member, kind, first });
-                            first = self.alternatives.len();
-                        }
-                    }
+                Kind::PreDepends | Kind::Depends | Kind::Breaks | Kind::Conflicts => {
+                    self.relate(member, kind, Relations::new(kind, &field))?;
                 }
                 _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn relate(&mut self, member: usize, kind: Kind, field: Relations<'a>) -> Result<(), ParseError> {
+        let mut first = self.alternatives.len();
+        for alternative in field {
+            let alternative = alternative?;
+            self.alternatives.push(alternative);
+            if alternative.last {
+                self.relations.push(Relation { member, kind, first });
+                first = self.alternatives.len();
             }
         }
         Ok(())
@@ -205,6 +216,16 @@ impl<'a> Installed<'a> {
         };
         here && offer.has_version(wanted)
     }
+}
+
+/// Those that count, in their order; should one be there twice, the last one, as dpkg reads it.
+fn once_each<'s, 'a>(status: &'s Status<'a>) -> Vec<&'s Package<'a>> {
+    let mut seen = HashSet::with_capacity(status.packages.len());
+    let last = status.packages.iter().rev().filter(|p| seen.insert((p.name, p.architecture)));
+    let mut packages: Vec<_> = last.collect();
+    packages.retain(|p| counts(p));
+    packages.reverse();
+    packages
 }
 
 /// See the head of this file.

@@ -149,7 +149,16 @@ fn a_broken_relation_is_named_and_dpkg_tells_its_architecture() {
     let status = Status::parse(text.as_bytes()).unwrap();
     let error = Installed::new(&status, "amd64").err().unwrap().to_string();
     assert_eq!(error, "line 10: expected a comma behind a package, found \"y\"");
+    let twice = text.replace("x y", "x\nDepends: y");
+    let error = Installed::new(&Status::parse(twice.as_bytes()).unwrap(), "amd64").err().unwrap();
+    assert_eq!(error.to_string(), "line 11: expected each field once, found \"Depends\"");
     assert_eq!(native_architecture(&status), None);
     let text = super::tests::status("dpkg:arm64\na:amd64");
     assert_eq!(native_architecture(&Status::parse(text.as_bytes()).unwrap()), Some("arm64"));
+}
+
+#[test]
+fn should_one_be_there_twice_the_last_one_counts() {
+    assert_eq!(complaints("b=1\na Depends: b (= 2)\nb=2"), [""; 0]);
+    assert_eq!(complaints("b\na Depends: b\nb Status: deinstall ok config-files").len(), 1);
 }
