@@ -11,6 +11,7 @@ pub mod file_list;
 pub mod filters;
 pub mod hook_stream;
 pub mod package_list;
+pub mod relations;
 pub mod shadow;
 pub mod status;
 pub mod version;

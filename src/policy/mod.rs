@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod check;
+pub mod closure;
 pub mod compare;
 pub mod connections;
 pub mod descent;
