@@ -2,16 +2,25 @@
 //! everything can be tested against dpkg and apt themselves (tests/property.rs).
 
 pub mod accounts;
+pub mod alternatives;
+pub mod architectures;
 pub mod command_line;
+pub mod conffile_list;
 pub mod conffiles;
 pub mod deb822;
+pub mod diversions;
 pub mod error;
 pub mod extended_states;
 pub mod file_list;
 pub mod hook_stream;
+pub mod info_file;
+mod lines;
+pub mod md5sums;
 pub mod package_list;
 pub mod shadow;
+pub mod statoverride;
 pub mod status;
+pub mod triggers;
 pub mod version;
 pub mod words;
 
