@@ -4,6 +4,9 @@
 
 mod long;
 
+#[path = "oracle/databases.rs"]
+mod databases;
+
 use std::process::Command;
 
 use deb822_fast::borrowed::{BorrowedParagraph, parse_borrowed};
