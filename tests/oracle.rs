@@ -6,6 +6,8 @@ mod long;
 
 #[path = "oracle/databases.rs"]
 mod databases;
+#[path = "oracle/elf.rs"]
+mod elf;
 
 use std::process::Command;
 
