@@ -8,6 +8,8 @@ mod long;
 mod databases;
 #[path = "oracle/elf.rs"]
 mod elf;
+#[path = "oracle/settings.rs"]
+mod settings;
 
 use std::process::Command;
 

@@ -1,6 +1,7 @@
 //! DEBIAN FORMATS. Bytes in, data out: no files are opened here and nothing of ours is imported, so
 //! everything can be tested against dpkg and apt themselves (tests/property.rs).
 
+pub mod account_file;
 pub mod accounts;
 pub mod alternatives;
 pub mod architectures;
@@ -8,6 +9,7 @@ pub mod command_line;
 pub mod conffile_list;
 pub mod conffiles;
 pub mod deb822;
+pub mod debconf;
 pub mod diversions;
 pub mod error;
 pub mod extended_states;
@@ -21,6 +23,7 @@ pub mod shadow;
 pub mod statoverride;
 pub mod status;
 pub mod triggers;
+pub mod ucf;
 pub mod version;
 pub mod words;
 
