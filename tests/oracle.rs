@@ -4,6 +4,8 @@
 
 mod long;
 
+#[path = "oracle/archives.rs"]
+mod archives;
 #[path = "oracle/databases.rs"]
 mod databases;
 #[path = "oracle/elf.rs"]
