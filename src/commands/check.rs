@@ -12,7 +12,7 @@ use crate::policy::check::side::Texts;
 use crate::policy::check::{self, Trees};
 use crate::system::layers::{Merged, Upper};
 use crate::system::manifest::ManifestFile;
-use crate::system::{btrfs, roots};
+use crate::system::{btrfs, elf, object, roots};
 
 use super::cli::{self, Common};
 use super::report;
@@ -111,6 +111,8 @@ fn compare(
         names: [&names[0], &names[1], &names[2]],
         old_largest_inode: old.largest_inode,
         new_largest_inode: new.largest_inode,
+        elf: &|path| elf::read(&upper.on_disk(path)),
+        md5: &|path| object::md5(&upper.on_disk(path)),
     };
     let hash = plan_hash(&names, &upper.triples, &mine)?;
     Ok((check::check(&trees)?, hash))

@@ -7,6 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
+use md5::Md5;
+use sha2::digest::Output;
 use sha2::{Digest, Sha256};
 
 use crate::model::difference::NodeKind;
@@ -66,8 +68,17 @@ pub fn xattrs(path: &Path) -> Result<Xattrs> {
 }
 
 pub fn sha256(path: &Path) -> Result<[u8; 32]> {
+    digest::<Sha256>(path).map(Into::into)
+}
+
+/// As dpkg writes it: 32 hexadecimal digits.
+pub fn md5(path: &Path) -> Result<String> {
+    Ok(digest::<Md5>(path)?.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn digest<D: Digest>(path: &Path) -> Result<Output<D>> {
     let mut file = File::open(path).at("open", path)?;
-    let mut hash = Sha256::new();
+    let mut hash = D::new();
     let mut block = vec![0u8; 1 << 17];
     loop {
         match file.read(&mut block).at("read", path)? {
@@ -75,5 +86,5 @@ pub fn sha256(path: &Path) -> Result<[u8; 32]> {
             n => hash.update(&block[..n]),
         }
     }
-    Ok(hash.finalize().into())
+    Ok(hash.finalize())
 }

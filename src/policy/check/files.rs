@@ -26,7 +26,7 @@ pub fn find(look: &Look, found: &mut Vec<Finding>) -> Result<()> {
             found.push(deleted::hides_nothing(triple));
             continue;
         }
-        if !of_files || look.conffiles.contains(&triple.path) {
+        if !of_files || look.conffiles.contains(&triple.path) || look.overruled.contains(&triple.path) {
             continue; // these are decided by rules of their own
         }
         let owned = look.owned(place);

@@ -17,6 +17,7 @@ pub mod packages;
 pub mod side;
 pub mod territory;
 
+use crate::model::elf::Reading;
 use crate::model::error::Result;
 use crate::model::tree::{self, Object, Tree, Triple};
 
@@ -41,6 +42,10 @@ pub struct Trees<'a> {
     pub names: [&'a str; 3],
     pub old_largest_inode: u64,
     pub new_largest_inode: u64,
+    /// What a file of the upper asks of the dynamic linker.
+    pub elf: &'a dyn Fn(&[u8]) -> Result<Reading>,
+    /// A file of the upper by its MD5, as dpkg has it for conffiles: 32 hexadecimal digits.
+    pub md5: &'a dyn Fn(&[u8]) -> Result<String>,
 }
 
 /// Everything the classes are decided by.
@@ -56,6 +61,8 @@ pub struct Look<'a> {
     hidden: Vec<Hidden>,
     /// Paths that are a conffile on any side, relative to the root.
     pub conffiles: HashSet<Vec<u8>>,
+    /// Paths that a diversion or a statoverride of any side is about (classes G1, G2).
+    pub overruled: HashSet<Vec<u8>>,
 }
 
 /// What a base has below something of the upper that hides it: a whiteout, an opaque directory, a file.
@@ -131,21 +138,28 @@ pub fn check(trees: &Trees) -> Result<Vec<Finding>> {
     let mine = Side::new(trees.names[1], trees.mine, &texts[1])?;
     let new = Side::new(trees.names[2], trees.new, &texts[2])?;
     let hidden = hidden(trees)?;
-    let places = owners::places(trees.triples, &hidden);
-    let owners = Sides {
-        old: Owners::read(trees.old, &places)?,
-        mine: Owners::read(trees.mine, &places)?,
-        new: Owners::read(trees.new, &places)?,
-    };
+    let sides = [&old, &mine, &new];
+    let diverted = sides.into_iter().flat_map(|side| &side.diversions).map(|diversion| &diversion.from[1..]);
+    let places = owners::places(trees.triples, &hidden, diverted);
+    let owners = |side: &Side| Owners::read(side.tree, &places, &side.diversions);
+    let owners = Sides { old: owners(&old)?, mine: owners(&mine)?, new: owners(&new)? };
     let rows = fates::rows(&old, &mine, &new);
-    let conffiles = conffiles([&old, &mine, &new])?;
+    let conffiles = conffiles(sides)?;
+    let overruled = overruled(sides);
     let fates = stems(&rows);
-    let look = Look { trees, old: &old, mine: &mine, new: &new, rows, owners, fates, hidden, conffiles };
+    let look =
+        Look { trees, old: &old, mine: &mine, new: &new, rows, owners, fates, hidden, conffiles, overruled };
     let mut found = Vec::new();
     packages::find(&look, &mut found)?;
     files::find(&look, &mut found)?;
     found.sort();
     Ok(found)
+}
+
+fn overruled(sides: [&Side; 3]) -> HashSet<Vec<u8>> {
+    let diverted = sides.into_iter().flat_map(|side| &side.diversions).flat_map(|d| [d.from, d.to]);
+    let overridden = sides.into_iter().flat_map(|side| &side.statoverride).map(|o| o.path);
+    diverted.chain(overridden).map(|path| path[1..].to_vec()).collect()
 }
 
 /// In [`tree::order`]; what the upper has at such a path itself is not in it.

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use crate::dpkg::diversions::Diversion;
 use crate::dpkg::file_list;
 use crate::model::error::Result;
 use crate::model::tree::{self, Tree, Triple};
@@ -17,14 +18,24 @@ pub struct Owners {
 }
 
 impl Owners {
-    /// `wanted`: every path of the upper and its place.
-    pub fn read(tree: &dyn Tree, wanted: &HashMap<Vec<u8>, usize>) -> Result<Owners> {
+    /// `places`: see [`places`]; it must know the paths that are diverted on this side.
+    pub fn read(
+        tree: &dyn Tree,
+        places: &HashMap<Vec<u8>, usize>,
+        diversions: &[Diversion],
+    ) -> Result<Owners> {
         let mut owners = Owners::default();
         tree.texts(b"var/lib/dpkg/info", b".list", &mut |path, list| {
             let Some(stem) = tree::name(path).strip_suffix(b".list") else { return };
             let number = owners.names.len();
             owners.names.push(String::from_utf8_lossy(stem).into_owned());
-            file_list::find(list, wanted, |_, place| {
+            let package = stem.split(|b| *b == b':').next().unwrap_or(stem);
+            file_list::find(list, places, |path, place| {
+                let place = match lies_elsewhere(diversions, package, path) {
+                    Some(to) => places.get(to),
+                    None => Some(place),
+                };
+                let Some(place) = place else { return };
                 let of = owners.of.entry(*place).or_default();
                 if !of.contains(&number) {
                     of.push(number);
@@ -54,8 +65,24 @@ pub enum Owned {
     Nobody,
 }
 
-/// Every path of the upper and its place, and behind those the hidden ones.
-pub fn places(triples: &[Triple], hidden: &[Hidden]) -> HashMap<Vec<u8>, usize> {
+/// Where a file of a package lies instead, relative to the root; `path` too.
+fn lies_elsewhere<'a>(diversions: &[Diversion<'a>], package: &[u8], path: &[u8]) -> Option<&'a [u8]> {
+    let diverted = |d: &&Diversion<'a>| d.from.get(1..) == Some(path) && d.by != Some(package);
+    diversions.iter().find(diverted).map(|diversion| &diversion.to[1..])
+}
+
+/// Every path of the upper and its place, behind those the hidden ones, and behind those `more`.
+pub fn places<'a>(
+    triples: &[Triple],
+    hidden: &[Hidden],
+    more: impl Iterator<Item = &'a [u8]>,
+) -> HashMap<Vec<u8>, usize> {
     let paths = triples.iter().map(|triple| &triple.path).chain(hidden.iter().map(|hidden| &hidden.path));
-    paths.enumerate().map(|(at, path)| (path.clone(), at)).collect()
+    let mut places: HashMap<Vec<u8>, usize> =
+        paths.enumerate().map(|(at, path)| (path.clone(), at)).collect();
+    for path in more {
+        let next = places.len();
+        places.entry(path.to_vec()).or_insert(next);
+    }
+    places
 }

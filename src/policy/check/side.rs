@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 
 use crate::dpkg::ParseError;
+use crate::dpkg::diversions::{self, Diversion};
+use crate::dpkg::statoverride::{self, Override};
 use crate::dpkg::status::{Package, PackageState, Status};
 use crate::model::error::{Error, Result};
 use crate::model::tree::{self, Tree};
@@ -33,14 +35,16 @@ impl Texts {
             status: text(STATUS)?,
             updates,
             extended_states: text("var/lib/apt/extended_states")?,
-            diversions: text("var/lib/dpkg/diversions")?,
-            statoverride: text("var/lib/dpkg/statoverride")?,
+            diversions: text(DIVERSIONS)?,
+            statoverride: text(STATOVERRIDE)?,
             arch: text("var/lib/dpkg/arch")?,
         })
     }
 }
 
 pub const STATUS: &str = "var/lib/dpkg/status";
+pub const DIVERSIONS: &str = "var/lib/dpkg/diversions";
+pub const STATOVERRIDE: &str = "var/lib/dpkg/statoverride";
 
 /// One of the three, in the words of a message: "the base 12.1", "profile lab".
 pub struct Side<'a> {
@@ -48,6 +52,8 @@ pub struct Side<'a> {
     pub tree: &'a dyn Tree,
     pub texts: &'a Texts,
     pub status: Status<'a>,
+    pub diversions: Vec<Diversion<'a>>,
+    pub statoverride: Vec<Override<'a>>,
     by_name: HashMap<&'a str, Vec<usize>>,
 }
 
@@ -61,7 +67,11 @@ impl<'a> Side<'a> {
         for (at, package) in status.packages.iter().enumerate() {
             by_name.entry(package.name).or_default().push(at);
         }
-        Ok(Side { name, tree, texts, status, by_name })
+        let diversions =
+            diversions::parse(&texts.diversions).map_err(damaged(name, DIVERSIONS.as_bytes()))?;
+        let statoverride =
+            statoverride::parse(&texts.statoverride).map_err(damaged(name, STATOVERRIDE.as_bytes()))?;
+        Ok(Side { name, tree, texts, status, diversions, statoverride, by_name })
     }
 
     /// All packages of this name.
