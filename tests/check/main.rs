@@ -12,4 +12,6 @@ mod case;
 mod deb;
 mod files;
 mod packages;
+mod relations;
 mod table;
+mod truth;

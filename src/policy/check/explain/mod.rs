@@ -5,7 +5,8 @@ use super::class::Class;
 
 mod files;
 mod packages;
+mod truth;
 
 pub fn text(class: Class) -> Option<&'static str> {
-    files::text(class).or_else(|| packages::text(class))
+    files::text(class).or_else(|| packages::text(class)).or_else(|| truth::text(class))
 }
