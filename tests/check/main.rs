@@ -9,6 +9,8 @@
 mod rig;
 
 mod case;
+mod conffile_oracle;
+mod config;
 mod deb;
 mod files;
 mod packages;

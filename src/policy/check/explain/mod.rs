@@ -3,9 +3,10 @@
 
 use super::class::Class;
 
+mod config;
 mod files;
 mod packages;
 
 pub fn text(class: Class) -> Option<&'static str> {
-    files::text(class).or_else(|| packages::text(class))
+    files::text(class).or_else(|| packages::text(class)).or_else(|| config::text(class))
 }
