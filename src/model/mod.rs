@@ -20,6 +20,7 @@ pub mod profile;
 pub mod reserved;
 pub mod state_change;
 pub mod state_path;
+pub mod tree;
 pub mod words;
 
 pub use entry::{Entry, Kind, State};

@@ -20,11 +20,13 @@ pub mod identity;
 #[cfg(feature = "index")]
 pub mod index;
 pub mod journal;
+pub mod layers;
 pub mod locks;
 pub mod manifest;
 pub mod mountinfo;
 pub mod nested;
 pub mod next_state;
+pub mod object;
 pub mod pool;
 pub mod profiles;
 pub mod programs;

@@ -1,0 +1,11 @@
+//! What `--explain CLASS` says: what it is, how it comes about, what a rebase does and what can be done
+//! instead, with an example. A class that is not here is not looked at.
+
+use super::class::Class;
+
+mod files;
+mod packages;
+
+pub fn text(class: Class) -> Option<&'static str> {
+    files::text(class).or_else(|| packages::text(class))
+}
