@@ -198,6 +198,10 @@ fn archives(bytes: &[u8]) {
         }
         let same = sources::with_suites(bytes, style, |_, _| None).expect("it was read");
         assert_eq!(same, bytes);
+        // An open bracket makes a # behind it a letter: without it the rest of the line is another.
+        if found.iter().flat_map(|source| &source.suites).any(|suite| suite.name.contains(&b'[')) {
+            continue;
+        }
         let changed = sources::with_suites(bytes, style, |_, suite| {
             Some([&b"x"[..], if suite.ends_with(b"/") { b"/" } else { b"" }].concat())
         });
