@@ -103,7 +103,8 @@ fn hiding(look: &Look, triple: &Triple) -> Option<Finding> {
     let old_has_it = triple.old.as_ref().is_some_and(|old| old.is_directory());
     let changed =
         |hidden: &&&Hidden| !matches!((&hidden.old, &hidden.new), (Some(old), Some(new)) if old.same(new));
-    let finding = match (old_has_it, theirs.iter().any(|hidden| changed(&hidden))) {
+    let example = theirs.iter().find(|hidden| changed(hidden));
+    let finding = match (old_has_it, example.is_some()) {
         (false, false) => return None,
         (true, false) if in_the_base == 0 => return None,
         (false, true) => {
@@ -123,7 +124,7 @@ fn hiding(look: &Look, triple: &Triple) -> Option<Finding> {
     let finding = finding
         .seen("files of the base deleted with it", in_the_base.to_string())
         .seen("files of the candidate it hides", theirs.len().to_string());
-    Some(match theirs.iter().find(|hidden| changed(hidden)) {
+    Some(match example {
         Some(hidden) => finding.seen("among them", format!("/{}", readable(&hidden.path))),
         None => finding,
     })
