@@ -81,7 +81,11 @@
 //!   of the profile any more, and then changes places with it (`system/next_state.rs`): the boot must do that
 //!   before it mounts state/;
 //! - a profile keeps state/ as it was made, too (`pristine.state`): packages of a built-in have directories
-//!   in it that the base has not.
+//!   in it that the base has not;
+//! - a check reads the bases from their manifests, sorted as they are asked for (`system/manifest/read.rs`), and
+//!   merges the raw upper over them itself (`system/layers`): nothing is mounted, and the old base may be gone;
+//! - what changed on one side only is kept without a word, also for files of packages: a rebase onto a base that
+//!   is alike changes nothing of what the person sees.
 
 // flipper-rescue and flipper-hook are built without the index and use a part of these rooms only.
 #![cfg_attr(not(feature = "index"), allow(dead_code))]

@@ -12,4 +12,5 @@ mod case;
 mod deb;
 mod files;
 mod packages;
+mod real;
 mod table;
