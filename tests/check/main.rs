@@ -14,4 +14,5 @@ mod config;
 mod deb;
 mod files;
 mod packages;
+mod real;
 mod table;

@@ -5,7 +5,7 @@ use crate::deb::Deb;
 
 fn tool(version: &str) -> impl Fn(&Tree) {
     let deb = Deb::new("tool", version).file("usr/bin/tool", version);
-    move |tree| tree.install(&[deb.clone()])
+    move |tree| tree.install(std::slice::from_ref(&deb))
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn p7_found_a_purged_package() {
     case.is(&["P7 automatic tool"]);
     let essential = |version: &str| {
         let deb = Deb::new("tool", version).field("Essential: yes").file("usr/bin/tool", version);
-        move |tree: &Tree| tree.install(&[deb.clone()])
+        move |tree: &Tree| tree.install(std::slice::from_ref(&deb))
     };
     let case = Case::of(essential("1"), essential("2"), |profile| {
         profile.dpkg(&["--force-remove-essential", "--purge", "tool"]);
@@ -90,7 +90,7 @@ fn with_postrm(version: &str) -> impl Fn(&Tree) {
         .file("usr/bin/tool", version)
         .conffile("etc/tool.conf", "setting")
         .control("postrm", "#!/bin/sh\nexit 0\n");
-    move |tree| tree.install(&[deb.clone()])
+    move |tree| tree.install(std::slice::from_ref(&deb))
 }
 
 #[test]

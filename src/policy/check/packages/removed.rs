@@ -13,17 +13,13 @@ use super::{named, version};
 
 pub fn find(look: &Look, row: &Row) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
-    match (row.fate, row.new) {
-        (Fate::Removed | Fate::RemovedWithSettings, Some(new)) => {
-            found.push(comes_with_the_candidate(look, new))
-        }
-        _ => {}
+    if let (Fate::Removed | Fate::RemovedWithSettings, Some(new)) = (row.fate, row.new) {
+        found.push(comes_with_the_candidate(look, new));
     }
-    match (row.fate, row.mine, row.old) {
-        (Fate::RemovedWithSettings | Fate::SettingsOnly, Some(mine), Some(old)) => {
-            found.extend(left_behind(look, mine, old)?);
-        }
-        _ => {}
+    if let (Fate::RemovedWithSettings | Fate::SettingsOnly, Some(mine), Some(old)) =
+        (row.fate, row.mine, row.old)
+    {
+        found.extend(left_behind(look, mine, old)?);
     }
     Ok(found)
 }
