@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use crate::case::{Case, Tree};
 use crate::deb::Deb;
+use crate::rig::need;
 
 /// A package with one conffile, and a plain file that is the same in all versions.
 fn tool_with(version: &str, text: &str) -> Deb {
@@ -345,6 +348,52 @@ fn c11_near_miss_untouched_of_an_own_package_or_unknown_to_ucf() {
     own.is(&[]);
     let plain = |text| move |tree: &Tree| tree.write("etc/served.conf", text);
     Case::of(plain("one"), plain("two"), plain("mine")).is(&["F16 decision /etc/served.conf"]);
+}
+
+/// What ucf leaves of a file that was shipped as `first` and `second`, with the edit between them.
+fn by_ucf(dir: &Path, first: Option<&str>, edit: &dyn Fn(&Path), second: &str) -> String {
+    let at = |name: &str| dir.join(name).to_str().unwrap().to_owned();
+    fs::create_dir_all(dir.join("state")).unwrap();
+    let conf = dir.join("served.conf");
+    let ship = |text: &str| {
+        fs::write(dir.join("new"), text).unwrap();
+        let mut command = Command::new("ucf");
+        command.args(["--state-dir", &at("state"), &at("new"), &at("served.conf")]);
+        need("ucf", command.env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null()));
+    };
+    first.iter().for_each(|text| ship(text));
+    edit(&conf);
+    ship(second);
+    let text = |path: &Path| fs::read_to_string(path).unwrap_or_else(|_| "nothing".into());
+    format!("{}, beside it {}", text(&conf), text(&dir.join("served.conf.ucf-dist")))
+}
+
+#[test]
+fn c11_found_what_ucf_itself_would_ask_about() {
+    type Edit = (&'static str, fn(&Path));
+    let edits: [Edit; 4] = [
+        ("mine", |path| fs::write(path, "mine").unwrap()),
+        ("two", |path| fs::write(path, "two").unwrap()),
+        ("one", |path| fs::write(path, "one").unwrap()),
+        ("nothing", |path| fs::remove_file(path).unwrap_or_default()),
+    ];
+    for (first, second) in [(Some("one"), "one"), (Some("one"), "two"), (None, "two")] {
+        let base = |tree: &Tree| first.iter().for_each(|text| under_ucf(text)(tree));
+        for (mine, edit) in edits {
+            let case = Case::of(base, under_ucf(second), |profile| edit(&profile.path("etc/served.conf")));
+            let found = case.findings();
+            let severity = found.iter().find_map(|line| line.strip_suffix(" /etc/served.conf"));
+            let rebase = match severity {
+                Some("C11 decision") => format!("{mine}, beside it {second}"),
+                Some("C11 harmless") => format!("{mine}, beside it nothing"),
+                Some("C11 automatic") | None => format!("{second}, beside it nothing"),
+                other => panic!("{other:?}"),
+            };
+            let scratch = tempfile::tempdir().unwrap();
+            let ucf = by_ucf(scratch.path(), first, &edit, second);
+            assert_eq!(rebase, ucf, "{first:?} {mine} {second}: {found:?}");
+        }
+    }
 }
 
 fn answers(answer: &'static str, owner: &'static str) -> impl Fn(&Tree) {
