@@ -1,7 +1,7 @@
 //! Accounts (classes A1 to A5): users, groups and their numbers. A profile that ever made an account has
 //! its own account files, and shows those over any base, whose files bear the numbers of the base's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::dpkg::account_file::{File, place};
 use crate::model::error::Result;
@@ -32,6 +32,25 @@ pub fn find(look: &Look, found: &mut Vec<Finding>) -> Result<()> {
     ranges::find(texts, &mut notes);
     found.extend(notes.into_findings());
     Ok(())
+}
+
+/// Users and groups by name.
+pub type Names = HashSet<(Kind, Vec<u8>)>;
+
+/// The accounts there are after the merge.
+pub fn merged_names(look: &Look) -> Result<Names> {
+    let trees = look.trees;
+    let sides = [trees.old, trees.mine, trees.new, trees.exchanged];
+    let [old, mine, new, exchanged] = sides.map(Texts::read);
+    let texts = [&old?, &mine?, &new?, &exchanged?];
+    let bearers = numbers::Bearers::read(look);
+    let accounts = merge::accounts(texts);
+    let stays = accounts.into_iter().filter(|account| match account.stays() {
+        Stays::There | Stays::Kept => true,
+        Stays::Gone => bearers.of(account) > 0,
+        Stays::Removed => false,
+    });
+    Ok(stays.map(|account| (account.kind, account.name)).collect())
 }
 
 /// A user and a group of one name are one account to people: one finding of a class.
@@ -103,7 +122,9 @@ fn removed(look: &Look, account: &Account, what: &'static str, notes: &mut Notes
     let had = old.map(|old| files(look.trees.old, old)).transpose()?.unwrap_or_default();
     let (severity, rebase) = match had {
         0 => (Severity::Blocker, "is refused: files of the candidate would belong to nobody"),
-        _ => (Severity::Harmless, "keeps it removed; files of the candidate belong to nobody, as they do now"),
+        _ => {
+            (Severity::Harmless, "keeps it removed; files of the candidate belong to nobody, as they do now")
+        }
     };
     let make = match account.kind {
         Kind::User => format!("useradd --system --no-create-home --uid {new} {}", readable(&account.name)),

@@ -42,7 +42,7 @@ impl Texts {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     User,
     Group,
@@ -225,9 +225,8 @@ pub fn is_number(file: File, at: usize) -> bool {
 
 /// The candidate's members without those the profile took out, and those it put in.
 fn members(old: Option<&Record>, mine: &Record, new: &Record, at: usize) -> BTreeSet<Vec<u8>> {
-    let set = |record: &Record| -> BTreeSet<Vec<u8>> {
-        record.list(at).into_iter().map(<[u8]>::to_vec).collect()
-    };
+    let set =
+        |record: &Record| -> BTreeSet<Vec<u8>> { record.list(at).into_iter().map(<[u8]>::to_vec).collect() };
     let (old, mine, new) = (old.map(set).unwrap_or_default(), set(mine), set(new));
     let stays = new.into_iter().filter(|name| mine.contains(name) || !old.contains(name));
     stays.chain(mine.iter().filter(|name| !old.contains(*name)).cloned()).collect()
@@ -305,7 +304,11 @@ mod tests {
     #[test]
     fn locked_is_locked_and_a_day_says_nothing() {
         for (a, b, same) in [("*", "!", true), ("!*", "!!", true), ("", "!", false), ("$6$x", "!", false)] {
-            assert_eq!(same_field(File::Shadow, place::PASSWORD, a.as_bytes(), b.as_bytes()), same, "{a} {b}");
+            assert_eq!(
+                same_field(File::Shadow, place::PASSWORD, a.as_bytes(), b.as_bytes()),
+                same,
+                "{a} {b}"
+            );
         }
         assert!(same_field(File::Shadow, place::LAST_CHANGE, b"1", b"2"));
         assert!(!same_field(File::Passwd, place::SHELL, b"*", b"!"));

@@ -178,5 +178,7 @@ fn orphans(kind: Kind, number: u32, paths: usize, other: &Account, notes: &mut N
     finding.add(what, format!("{number} in the candidate, nobody's in the profile"));
     finding.add(bear, paths.to_string());
     let option = if kind == Kind::User { "uid" } else { "gid" };
-    finding.choices.push(format!("see whose they were, and give them away first: find / -xdev -{option} {number}"));
+    finding
+        .choices
+        .push(format!("see whose they were, and give them away first: find / -xdev -{option} {number}"));
 }
