@@ -8,7 +8,9 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod accounts;
 mod case;
+mod databases;
 mod deb;
 mod files;
 mod packages;

@@ -7,7 +7,9 @@
 //! [`packages`] by the merged database. A class counts as looked at when it has a text in [`explain`]; a
 //! test holds those against the tests that build each of them, and a near miss of it.
 
+pub mod accounts;
 pub mod class;
+pub mod databases;
 pub mod explain;
 pub mod fates;
 pub mod files;
@@ -17,6 +19,7 @@ pub mod packages;
 pub mod side;
 pub mod territory;
 
+use crate::dpkg::file_list;
 use crate::model::elf::Reading;
 use crate::model::error::Result;
 use crate::model::tree::{self, Object, Tree, Triple};
@@ -119,8 +122,12 @@ impl Look<'_> {
 
     /// The triple of a path, if the upper has one.
     pub fn triple(&self, path: &[u8]) -> Option<&Triple> {
-        let triples = self.trees.triples;
-        triples.binary_search_by(|triple| tree::order(&triple.path, path)).ok().map(|at| &triples[at])
+        self.place(path).map(|at| &self.trees.triples[at])
+    }
+
+    /// Its place in the list, for [`Look::owned`].
+    pub fn place(&self, path: &[u8]) -> Option<usize> {
+        self.trees.triples.binary_search_by(|triple| tree::order(&triple.path, path)).ok()
     }
 }
 
@@ -139,7 +146,8 @@ pub fn check(trees: &Trees) -> Result<Vec<Finding>> {
     let new = Side::new(trees.names[2], trees.new, &texts[2])?;
     let hidden = hidden(trees)?;
     let sides = [&old, &mine, &new];
-    let diverted = sides.into_iter().flat_map(|side| &side.diversions).map(|diversion| &diversion.from[1..]);
+    let diversions = sides.into_iter().flat_map(|side| &side.diversions);
+    let diverted = diversions.map(|diversion| canonical(diversion.from));
     let places = owners::places(trees.triples, &hidden, diverted);
     let owners = |side: &Side| Owners::read(side.tree, &places, &side.diversions);
     let owners = Sides { old: owners(&old)?, mine: owners(&mine)?, new: owners(&new)? };
@@ -152,6 +160,8 @@ pub fn check(trees: &Trees) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
     packages::find(&look, &mut found)?;
     files::find(&look, &mut found)?;
+    accounts::find(&look, &mut found)?;
+    databases::find(&look, &mut found)?;
     found.sort();
     Ok(found)
 }
@@ -159,7 +169,12 @@ pub fn check(trees: &Trees) -> Result<Vec<Finding>> {
 fn overruled(sides: [&Side; 3]) -> HashSet<Vec<u8>> {
     let diverted = sides.into_iter().flat_map(|side| &side.diversions).flat_map(|d| [d.from, d.to]);
     let overridden = sides.into_iter().flat_map(|side| &side.statoverride).map(|o| o.path);
-    diverted.chain(overridden).map(|path| path[1..].to_vec()).collect()
+    diverted.chain(overridden).map(canonical).collect()
+}
+
+/// Relative to the root, below the merged /usr.
+fn canonical(absolute: &[u8]) -> Vec<u8> {
+    file_list::canonical(absolute.strip_prefix(b"/").unwrap_or(absolute)).into_owned()
 }
 
 /// In [`tree::order`]; what the upper has at such a path itself is not in it.

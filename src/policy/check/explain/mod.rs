@@ -3,9 +3,12 @@
 
 use super::class::Class;
 
+mod accounts;
+mod databases;
 mod files;
 mod packages;
 
 pub fn text(class: Class) -> Option<&'static str> {
-    files::text(class).or_else(|| packages::text(class))
+    let families = [files::text, packages::text, accounts::text, databases::text];
+    families.into_iter().find_map(|text| text(class))
 }
