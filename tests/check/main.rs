@@ -15,4 +15,6 @@ mod deb;
 mod files;
 mod packages;
 mod real;
+mod relations;
 mod table;
+mod truth;

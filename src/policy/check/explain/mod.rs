@@ -7,8 +7,9 @@ mod accounts;
 mod databases;
 mod files;
 mod packages;
+mod truth;
 
 pub fn text(class: Class) -> Option<&'static str> {
-    let families = [files::text, packages::text, accounts::text, databases::text];
+    let families = [files::text, packages::text, truth::text, accounts::text, databases::text];
     families.into_iter().find_map(|text| text(class))
 }
