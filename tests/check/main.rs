@@ -10,6 +10,8 @@ mod rig;
 
 mod accounts;
 mod case;
+mod conffile_oracle;
+mod config;
 mod databases;
 mod deb;
 mod files;

@@ -4,12 +4,13 @@
 //! old base, never from a whiteout or an opaque directory alone: dpkg makes those too.
 //!
 //! [`fates`] is what becomes of each package, everything else goes by it: [`files`] by whose a path is,
-//! [`packages`] by the merged database, [`truth`] by what no database says. A class counts as looked at when it
-//! has a text in [`explain`]; a
+//! [`packages`] by the merged database, [`config`] by what was shipped before, [`truth`] by what no database
+//! says. A class counts as looked at when it has a text in [`explain`]; a
 //! test holds those against the tests that build each of them, and a near miss of it.
 
 pub mod accounts;
 pub mod class;
+pub mod config;
 pub mod databases;
 pub mod explain;
 pub mod fates;
@@ -68,7 +69,7 @@ pub struct Look<'a> {
     /// What becomes of a package, by its name in info/ on any side.
     fates: HashMap<String, Fate>,
     hidden: Vec<Hidden>,
-    /// Paths that are a conffile on any side, relative to the root.
+    /// Paths that the rules of configuration are about, relative to the root (see [`config`]).
     pub conffiles: HashSet<Vec<u8>>,
     /// Paths that a diversion or a statoverride of any side is about (classes G1, G2).
     pub overruled: HashSet<Vec<u8>>,
@@ -130,12 +131,17 @@ impl Look<'_> {
 
     /// The triple of a path, if the upper has one.
     pub fn triple(&self, path: &[u8]) -> Option<&Triple> {
-        self.place(path).map(|at| &self.trees.triples[at])
+        self.place(path).map(|place| &self.trees.triples[place])
     }
 
-    /// Its place in the list, for [`Look::owned`].
+    /// Where it is in the list of triples.
     pub fn place(&self, path: &[u8]) -> Option<usize> {
         self.trees.triples.binary_search_by(|triple| tree::order(&triple.path, path)).ok()
+    }
+
+    /// Does a base have it below something of the upper that hides it?
+    pub fn is_hidden(&self, path: &[u8]) -> bool {
+        self.hidden.binary_search_by(|hidden| tree::order(&hidden.path, path)).is_ok()
     }
 }
 
@@ -161,7 +167,7 @@ pub fn check(trees: &Trees) -> Result<Vec<Finding>> {
     let owners = Sides { old: owners(&old)?, mine: owners(&mine)?, new: owners(&new)? };
     let mut rows = fates::rows(&old, &mine, &new);
     let together = Together::of(&mut rows, &mine, &new)?;
-    let conffiles = conffiles(sides)?;
+    let conffiles = config::paths::ruled(sides, trees.triples, &hidden, &owners)?;
     let overruled = overruled(sides);
     let fates = stems(&rows);
     let [old, mine, new] = sides;
@@ -172,6 +178,7 @@ pub fn check(trees: &Trees) -> Result<Vec<Finding>> {
     accounts::find(&look, &mut found)?;
     databases::find(&look, &mut found)?;
     truth::find(&look, &mut found)?;
+    config::find(&look, &mut found)?;
     found.sort();
     Ok(found)
 }
@@ -219,16 +226,4 @@ fn stems(rows: &[Row]) -> HashMap<String, Fate> {
     let packages =
         rows.iter().flat_map(|row| [row.old, row.mine, row.new].map(|package| (package, row.fate)));
     packages.filter_map(|(package, fate)| Some((side::stem(package?), fate))).collect()
-}
-
-fn conffiles(sides: [&Side; 3]) -> Result<HashSet<Vec<u8>>> {
-    let mut found = HashSet::new();
-    for side in sides {
-        for package in &side.status.packages {
-            let conffiles =
-                package.conffiles().map_err(|error| side.damaged(side::STATUS.as_bytes(), error))?;
-            found.extend(conffiles.iter().map(|conffile| conffile.path[1..].to_vec()));
-        }
-    }
-    Ok(found)
 }

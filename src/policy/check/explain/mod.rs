@@ -4,12 +4,13 @@
 use super::class::Class;
 
 mod accounts;
+mod config;
 mod databases;
 mod files;
 mod packages;
 mod truth;
 
 pub fn text(class: Class) -> Option<&'static str> {
-    let families = [files::text, packages::text, truth::text, accounts::text, databases::text];
+    let families = [files::text, packages::text, truth::text, config::text, accounts::text, databases::text];
     families.into_iter().find_map(|text| text(class))
 }
