@@ -137,17 +137,23 @@ impl<'a> Installed<'a> {
     /// means the first one of that name.
     pub fn who_needs(&self, name: &str, architecture: &str) -> Vec<Need<'a>> {
         let Some(needed) = self.find(name, architecture) else { return Vec::new() };
+        self.needs(|id| *id == self.members[needed].id).into_iter().map(|(_, need)| need).collect()
+    }
+
+    /// The same of every package that is asked for, in one pass: each with who needs it.
+    pub fn needs(&self, is_asked: impl Fn(&PackageId<'a>) -> bool) -> Vec<(PackageId<'a>, Need<'a>)> {
+        let asked: Vec<bool> = self.members.iter().map(|member| is_asked(&member.id)).collect();
         let mut needs = Vec::new();
-        for relation in &self.relations {
-            if matches!(relation.kind, Kind::Breaks | Kind::Conflicts) || relation.member == needed {
-                continue;
-            }
+        for relation in self.relations.iter().filter(|r| !matches!(r.kind, Kind::Breaks | Kind::Conflicts)) {
             let alternatives = self.alternatives_of(relation);
-            let mut met =
-                alternatives.iter().flat_map(|wanted| self.meeting(relation.member, wanted)).peekable();
-            if met.peek().is_some() && met.all(|offer| offer.member == needed) {
+            let mut met = alternatives.iter().flat_map(|wanted| self.meeting(relation.member, wanted));
+            let Some(needed) = met.next().map(|offer| offer.member).filter(|needed| asked[*needed]) else {
+                continue;
+            };
+            if needed != relation.member && met.all(|offer| offer.member == needed) {
                 let package = self.members[relation.member].id;
-                needs.push(Need { package, kind: relation.kind, relation: text(alternatives) });
+                let need = Need { package, kind: relation.kind, relation: text(alternatives) };
+                needs.push((self.members[needed].id, need));
             }
         }
         needs

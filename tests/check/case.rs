@@ -79,6 +79,14 @@ impl Tree<'_> {
         need(program, &mut command)
     }
 
+    /// A program of shadow's: `useradd --prefix HERE ARGS`, in the C locale.
+    pub fn root_tool(&self, program: &str, args: &[&str]) -> String {
+        let mut command = Command::new(program);
+        command.arg("--prefix").arg(self.dir).args(args).env("LC_ALL", "C");
+        command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        need(program, &mut command)
+    }
+
     /// A shell line of the machine's, begun in this tree.
     pub fn sh(&self, line: &str) -> String {
         need("sh", Command::new("sh").args(["-ec", line]).current_dir(self.dir))

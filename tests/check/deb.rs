@@ -18,6 +18,7 @@ pub struct Deb {
     fields: Vec<String>,
     files: Vec<(String, String, u32)>,
     links: Vec<(String, String)>,
+    copies: Vec<(String, PathBuf)>,
     directories: Vec<String>,
     control: Vec<(String, String)>,
 }
@@ -32,6 +33,7 @@ impl Deb {
             fields: Vec::new(),
             files: Vec::new(),
             links: Vec::new(),
+            copies: Vec::new(),
             directories: Vec::new(),
             control: Vec::new(),
         }
@@ -67,6 +69,12 @@ impl Deb {
 
     pub fn link(mut self, path: &str, target: &str) -> Deb {
         self.links.push((path.into(), target.into()));
+        self
+    }
+
+    /// A file as it lies on this machine.
+    pub fn copy(mut self, path: &str, from: &Path) -> Deb {
+        self.copies.push((path.into(), from.into()));
         self
     }
 
@@ -107,6 +115,10 @@ impl Deb {
         }
         self.files.iter().for_each(|(path, text, mode)| write(path, text, *mode));
         self.directories.iter().for_each(|path| fs::create_dir_all(root.join(path)).unwrap());
+        for (path, from) in &self.copies {
+            write(path, "", 0o755);
+            fs::copy(from, root.join(path)).unwrap();
+        }
         for (path, target) in &self.links {
             let path = root.join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -245,7 +245,7 @@ fn f14_near_miss_a_package_that_still_says_lib() {
     let old = Deb::new("aliased", "1").file("lib/aliased/x", "x");
     let base = |tree: &Tree| tree.install(std::slice::from_ref(&old));
     let case = Case::of(base, |_| {}, |profile| profile.copy_up("usr/lib/aliased/x"));
-    case.is(&["F1 automatic /usr/lib/aliased/x"]);
+    case.is(&["F1 automatic /usr/lib/aliased/x", "P2 harmless aliased"]);
 }
 
 // ---- the candidate has it now --------------------------------------------------------------------

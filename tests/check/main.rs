@@ -8,11 +8,15 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod accounts;
 mod case;
 mod conffile_oracle;
 mod config;
+mod databases;
 mod deb;
 mod files;
 mod packages;
 mod real;
+mod relations;
 mod table;
+mod truth;

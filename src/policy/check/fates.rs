@@ -28,6 +28,9 @@ pub enum Fate {
     SettingsOnly,
     /// Purged in the profile; the candidate has it.
     Removed,
+    /// Removed in the profile, and something of the merge needs it: it is there again, as the candidate
+    /// has it (see [`super::together`]).
+    Restored,
     /// In the old base only.
     Gone,
     /// In the candidate only.
@@ -49,7 +52,7 @@ impl<'a> Row<'a> {
     /// The paragraph the merged database has; None: no paragraph.
     pub fn merged(&self) -> Option<&'a Package<'a>> {
         match self.fate {
-            Fate::Inherit | Fate::Superseded | Fate::New => self.new,
+            Fate::Inherit | Fate::Superseded | Fate::New | Fate::Restored => self.new,
             Fate::Override | Fate::Keep | Fate::RemovedWithSettings | Fate::SettingsOnly => self.mine,
             Fate::Dropped | Fate::Removed | Fate::Gone => None,
         }

@@ -4,20 +4,28 @@
 //! old base, never from a whiteout or an opaque directory alone: dpkg makes those too.
 //!
 //! [`fates`] is what becomes of each package, everything else goes by it: [`files`] by whose a path is,
-//! [`packages`] by the merged database, [`config`] by what was shipped before. A class counts as looked at when it has a text in [`explain`]; a
+//! [`packages`] by the merged database, [`config`] by what was shipped before, [`truth`] by what no database
+//! says. A class counts as looked at when it has a text in [`explain`]; a
 //! test holds those against the tests that build each of them, and a near miss of it.
 
+pub mod accounts;
 pub mod class;
 pub mod config;
+pub mod databases;
 pub mod explain;
 pub mod fates;
 pub mod files;
 pub mod finding;
+pub mod merge;
 pub mod owners;
 pub mod packages;
 pub mod side;
+pub mod synthesis;
 pub mod territory;
+pub mod together;
+pub mod truth;
 
+use crate::dpkg::file_list;
 use crate::model::elf::Reading;
 use crate::model::error::Result;
 use crate::model::tree::{self, Object, Tree, Triple};
@@ -28,6 +36,7 @@ use fates::{Fate, Row};
 use finding::Finding;
 use owners::{Owned, Owners};
 use side::{Side, Texts};
+use together::Together;
 
 /// What is compared.
 pub struct Trees<'a> {
@@ -64,6 +73,8 @@ pub struct Look<'a> {
     pub conffiles: HashSet<Vec<u8>>,
     /// Paths that a diversion or a statoverride of any side is about (classes G1, G2).
     pub overruled: HashSet<Vec<u8>>,
+    /// Do the packages of the merged database hold together?
+    pub together: Together<'a>,
 }
 
 /// What a base has below something of the upper that hides it: a whiteout, an opaque directory, a file.
@@ -112,8 +123,8 @@ impl Look<'_> {
 
     /// Was it of a package that the profile removed?
     fn is_removed(&self, place: usize) -> bool {
-        let gone =
-            [Fate::Removed, Fate::RemovedWithSettings, Fate::SettingsOnly, Fate::Gone, Fate::Superseded];
+        use Fate::*;
+        let gone = [Removed, RemovedWithSettings, Restored, SettingsOnly, Gone, Superseded];
         let mut owners = self.owners.old.of(place).chain(self.owners.new.of(place));
         owners.any(|stem| self.fates.get(stem).is_some_and(|fate| gone.contains(fate)))
     }
@@ -149,19 +160,24 @@ pub fn check(trees: &Trees) -> Result<Vec<Finding>> {
     let new = Side::new(trees.names[2], trees.new, &texts[2])?;
     let hidden = hidden(trees)?;
     let sides = [&old, &mine, &new];
-    let diverted = sides.into_iter().flat_map(|side| &side.diversions).map(|diversion| &diversion.from[1..]);
+    let diversions = sides.into_iter().flat_map(|side| &side.diversions);
+    let diverted = diversions.map(|diversion| canonical(diversion.from));
     let places = owners::places(trees.triples, &hidden, diverted);
     let owners = |side: &Side| Owners::read(side.tree, &places, &side.diversions);
     let owners = Sides { old: owners(&old)?, mine: owners(&mine)?, new: owners(&new)? };
-    let rows = fates::rows(&old, &mine, &new);
+    let mut rows = fates::rows(&old, &mine, &new);
+    let together = Together::of(&mut rows, &mine, &new)?;
     let conffiles = config::paths::ruled(sides, trees.triples, &hidden, &owners)?;
     let overruled = overruled(sides);
     let fates = stems(&rows);
-    let look =
-        Look { trees, old: &old, mine: &mine, new: &new, rows, owners, fates, hidden, conffiles, overruled };
+    let [old, mine, new] = sides;
+    let look = Look { trees, old, mine, new, rows, owners, fates, hidden, conffiles, overruled, together };
     let mut found = Vec::new();
     packages::find(&look, &mut found)?;
     files::find(&look, &mut found)?;
+    accounts::find(&look, &mut found)?;
+    databases::find(&look, &mut found)?;
+    truth::find(&look, &mut found)?;
     config::find(&look, &mut found)?;
     found.sort();
     Ok(found)
@@ -170,7 +186,12 @@ pub fn check(trees: &Trees) -> Result<Vec<Finding>> {
 fn overruled(sides: [&Side; 3]) -> HashSet<Vec<u8>> {
     let diverted = sides.into_iter().flat_map(|side| &side.diversions).flat_map(|d| [d.from, d.to]);
     let overridden = sides.into_iter().flat_map(|side| &side.statoverride).map(|o| o.path);
-    diverted.chain(overridden).map(|path| path[1..].to_vec()).collect()
+    diverted.chain(overridden).map(canonical).collect()
+}
+
+/// Relative to the root, below the merged /usr.
+fn canonical(absolute: &[u8]) -> Vec<u8> {
+    file_list::canonical(absolute.strip_prefix(b"/").unwrap_or(absolute)).into_owned()
 }
 
 /// In [`tree::order`]; what the upper has at such a path itself is not in it.

@@ -7,6 +7,8 @@ use super::Look;
 use super::finding::Finding;
 use super::side::shown;
 
+mod dropped;
+mod relations;
 mod removed;
 mod states;
 mod versions;
@@ -15,9 +17,12 @@ pub fn find(look: &Look, found: &mut Vec<Finding>) -> Result<()> {
     found.extend(versions::outdated_database(look));
     states::unsettled(look, found);
     states::automatic_marks(look, found)?;
+    relations::find(look, found);
+    dropped::find(look, found)?;
     for row in &look.rows {
         found.extend(versions::own_version(look, row));
         found.extend(states::held(look, row));
+        found.extend(relations::held_back(look, row));
         found.extend(removed::find(look, row)?);
     }
     Ok(())

@@ -3,10 +3,14 @@
 
 use super::class::Class;
 
+mod accounts;
 mod config;
+mod databases;
 mod files;
 mod packages;
+mod truth;
 
 pub fn text(class: Class) -> Option<&'static str> {
-    files::text(class).or_else(|| packages::text(class)).or_else(|| config::text(class))
+    let families = [files::text, packages::text, truth::text, config::text, accounts::text, databases::text];
+    families.into_iter().find_map(|text| text(class))
 }

@@ -14,6 +14,47 @@ would find nothing wrong with it.
 
 Rebase merges the databases: packages you did not touch are as the candidate has them, yours stay."
         }
+        Class::P2 => {
+            "\
+A package of the base is not in the candidate any more. It was the base's, so it goes with the base, unless
+something of yours cannot do without it: then the finding says who, and what takes its place.
+
+  libssl3        is libssl3t64 now, which provides libssl3: what needs it is content
+
+Where nothing stands in for it, what needs it must change too (P11). A package you use without anything
+needing it can be installed again afterwards, if the candidate's sources still have it."
+        }
+        Class::P11 => {
+            "\
+Packages of yours and packages of the candidate do not go together: one needs another in a version that is
+not there any more, or one breaks or conflicts with another. A point release is enough for that, since
+packages of one source often need each other's very version.
+
+  python3.11 Depends: python3.11-minimal (= 3.11.2-6+deb12u8), but 3.11.2-6+deb12u9 is there
+
+Rebase upgrades the packages of yours with apt, over the candidate and from its sources. Without a network,
+or where there is no version that fits, it is refused and nothing has changed. A package that is held is not
+upgraded. What did not hold in the profile before is not told again; check without --base shows it."
+        }
+        Class::P16 => {
+            "\
+A library that is installed for two architectures must have one version in both, and the base brings a new
+one for its own architecture only.
+
+  libc6 2.41 of the base, libc6:i386 2.36 of the profile
+
+Rebase upgrades the other one with apt from the candidate's sources, or is refused."
+        }
+        Class::P22 => {
+            "\
+A package that came with the base only because others needed it was marked as asked for in the profile, and
+the candidate has it no more.
+
+  apt-mark manual mtr-tiny
+
+Rebase lets it go, since it was the base's. Afterwards it can be installed as a package of your own, if the
+candidate's sources have it."
+        }
         Class::P4 => {
             "\
 A package of the base was upgraded in the profile, so the profile carries its own version of it. Is the
@@ -45,7 +86,8 @@ may be new, and the database would call it absent while its files are there.
   apt purge tzdata
 
 Rebase hides the candidate's files of it and keeps it out of the database. A package dpkg calls essential
-is yours to decide about."
+is yours to decide about. Where a package of the candidate, or one of yours, cannot do without, it comes back
+with the candidate's files; nothing is downloaded for that."
         }
         Class::P8 => {
             "\
@@ -80,7 +122,10 @@ version of it.
 
   apt-mark hold openssl
 
-Rebase takes the candidate's version and keeps the hold. To stay with the old version, stay on the base."
+Rebase takes the candidate's version and keeps the hold. To stay with the old version, stay on the base.
+
+A held package of your own is not changed. If it does not go together with the candidate (P11), the rebase is
+refused until somebody takes the hold away: apt-mark unhold PACKAGE."
         }
         _ => return None,
     })

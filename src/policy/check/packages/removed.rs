@@ -13,8 +13,12 @@ use super::{named, version};
 
 pub fn find(look: &Look, row: &Row) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
-    if let (Fate::Removed | Fate::RemovedWithSettings, Some(new)) = (row.fate, row.new) {
-        found.push(comes_with_the_candidate(look, new));
+    match (row.fate, row.new) {
+        (Fate::Removed | Fate::RemovedWithSettings, Some(new)) => {
+            found.push(comes_with_the_candidate(look, new))
+        }
+        (Fate::Restored, Some(new)) => found.push(comes_back(look, new)),
+        _ => {}
     }
     if let (Fate::RemovedWithSettings | Fate::SettingsOnly, Some(mine), Some(old)) =
         (row.fate, row.mine, row.old)
@@ -39,6 +43,17 @@ fn comes_with_the_candidate(look: &Look, new: &Package) -> Finding {
         true => finding.seen("dpkg calls it", if new.essential { "essential" } else { "protected" }),
         false => finding,
     }
+}
+
+/// P7, where something of the merge cannot do without.
+fn comes_back(look: &Look, new: &Package) -> Finding {
+    let name = named(look, new);
+    let needs = look.together.restored_for.get(new.name).map(|needs| needs.join("; ")).unwrap_or_default();
+    let back = "brings it back, as the candidate has it, since another package cannot do without";
+    Finding::package(Class::P7, Severity::Decision, &name, back)
+        .seen("version in the candidate", version(new))
+        .seen("needed by", needs)
+        .choice("stay on the base, or remove in the profile what needs it")
 }
 
 /// P8: dpkg needs the postrm to purge it one day, and the base that has it goes.
