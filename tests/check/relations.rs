@@ -191,3 +191,36 @@ fn p22_near_miss_the_base_asked_for_it() {
     Case::of(base, nothing, marked("0")).is(&["P2 harmless lib"]);
     Case::of(automatic, nothing, marked("1")).is(&["P2 harmless lib"]);
 }
+
+/// Of the profile and of the candidate, with the same program in both.
+fn with_program(name: &str, field: &str) -> Deb {
+    Deb::new(name, "1").field(field).file("usr/bin/program", name).file("usr/bin/second", name)
+}
+
+#[test]
+fn p13_found_a_file_of_two_packages() {
+    let mine = install(&[with_program("mine", "Section: misc")]);
+    let case = Case::of(nothing, install(&[with_program("theirs", "Section: misc")]), &mine);
+    case.is(&["P13 blocker mine", P1]);
+    assert_eq!(case.evidence("P13")["among them"], "/usr/bin/program, /usr/bin/second");
+    let older = install(&[with_program("theirs", "Replaces: mine (<< 1)")]);
+    Case::of(nothing, older, &mine).is(&["P13 blocker mine", P1]);
+    let case = Case::of(nothing, install(&[with_program("theirs", "Replaces: mine (<< 2)")]), &mine);
+    case.is(&["P13 automatic mine", P1]);
+}
+
+#[test]
+fn p13_near_miss_a_directory_or_removed() {
+    let theirs = install(&[with_program("theirs", "Section: misc")]);
+    let gone = Case::of(&theirs, &theirs, |profile| {
+        profile.dpkg(&["--purge", "theirs"]);
+        profile.install(&[with_program("mine", "Section: misc")]);
+    });
+    gone.is(&["P7 automatic theirs"]);
+    let directory = Case::of(
+        nothing,
+        install(&[Deb::new("theirs", "1").file("usr/share/both/theirs", "theirs")]),
+        install(&[Deb::new("mine", "1").file("usr/share/both/mine", "mine")]),
+    );
+    directory.is(&["F7 automatic /usr/share/both", P1]);
+}

@@ -10,6 +10,7 @@ use super::side::shown;
 mod dropped;
 mod relations;
 mod removed;
+mod shared;
 mod states;
 mod versions;
 
@@ -19,6 +20,7 @@ pub fn find(look: &Look, found: &mut Vec<Finding>) -> Result<()> {
     states::automatic_marks(look, found)?;
     relations::find(look, found);
     dropped::find(look, found)?;
+    shared::find(look, found)?;
     for row in &look.rows {
         found.extend(versions::own_version(look, row));
         found.extend(states::held(look, row));

@@ -6,14 +6,21 @@ use crate::model::error::Result;
 use super::Look;
 use super::finding::Finding;
 
+mod changing;
 mod libraries;
 mod linker;
+mod modules;
 pub mod paths;
+mod python;
+mod sources;
 
 /// Behind the packages and the files: what is said better here is taken out there.
 pub fn find(look: &Look, found: &mut Vec<Finding>) -> Result<()> {
     if look.is_doctor() {
         return Ok(()); // everything is as it is
     }
-    libraries::find(look, found)
+    libraries::find(look, found)?;
+    python::find(look, found)?;
+    sources::find(look, found)?;
+    modules::find(look, found)
 }

@@ -36,6 +36,15 @@ Rebase upgrades the packages of yours with apt, over the candidate and from its 
 or where there is no version that fits, it is refused and nothing has changed. A package that is held is not
 upgraded. What did not hold in the profile before is not told again; check without --base shows it."
         }
+        Class::P13 => {
+            "\
+A package of yours and another package of the candidate have a file of the same name.
+
+  /usr/bin/last        of util-linux in one release, of wtmpdb in the next
+
+If the candidate's package says that it replaces yours, its file is taken and struck off the list of yours,
+as dpkg would do. Otherwise dpkg would refuse to install the one beside the other, and so does a rebase."
+        }
         Class::P16 => {
             "\
 A library that is installed for two architectures must have one version in both, and the base brings a new

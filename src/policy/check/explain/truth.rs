@@ -15,6 +15,41 @@ What is read is the file itself (readelf -d), not what its package says: program
 looked at too. Where the package of the file is upgraded anyway (P11), that helps this too. Otherwise keep a
 copy of the library beside yours, or get the program for the candidate."
         }
+        Class::P14 => {
+            "\
+Modules were installed for the Python of the old base, and the candidate has another one. It looks for them
+in directories of its own version, and cannot load what was compiled for another.
+
+  /usr/local/lib/python3.11/dist-packages      pip install, as root
+  /opt/app/venv                                python3 -m venv
+  .../dist-packages/x.cpython-311-x86_64-linux-gnu.so
+
+Packages of Debian say which Python they need (P11). What pip installed nobody knows: it stays, and must be
+installed again. A virtual environment is made anew with python3 -m venv --clear."
+        }
+        Class::P20 => {
+            "\
+The candidate is another release of Debian, and sources or pins of the profile name the old one: apt would
+mix packages of two releases.
+
+  deb http://deb.debian.org/debian bookworm main
+
+Sources as the base shipped them are changed to the new release. Those you added stay as they are, since
+nobody here knows whether that archive has the new release; write it in, or switch them off until it has. A
+keyring that goes with the old base is told too: apt refuses a source whose Signed-By is not there."
+        }
+        Class::P21 => {
+            "\
+The kernel and its modules are the base's. The profile has modules of its own for a kernel the candidate
+does not have, or lists of modules (modules.dep) that would hide those of the candidate.
+
+  /usr/lib/modules/6.1.0-18-amd64/updates/dkms/wifi.ko
+
+Lists are made anew. Modules are kept, but no other kernel loads them: they must be built for the new one,
+before the device needs them to start.
+
+  dkms autoinstall -k KERNEL"
+        }
         _ => return None,
     })
 }
