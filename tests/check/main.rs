@@ -9,9 +9,11 @@
 mod rig;
 
 mod accounts;
+mod caches;
 mod case;
 mod databases;
 mod deb;
 mod files;
 mod packages;
+mod procedure;
 mod table;

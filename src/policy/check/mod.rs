@@ -8,6 +8,7 @@
 //! test holds those against the tests that build each of them, and a near miss of it.
 
 pub mod accounts;
+pub mod caches;
 pub mod class;
 pub mod databases;
 pub mod explain;
@@ -16,6 +17,7 @@ pub mod files;
 pub mod finding;
 pub mod owners;
 pub mod packages;
+pub mod procedure;
 pub mod side;
 pub mod territory;
 
@@ -162,6 +164,7 @@ pub fn check(trees: &Trees) -> Result<Vec<Finding>> {
     files::find(&look, &mut found)?;
     accounts::find(&look, &mut found)?;
     databases::find(&look, &mut found)?;
+    caches::find(&look, &mut found)?;
     found.sort();
     Ok(found)
 }

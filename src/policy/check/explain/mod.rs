@@ -4,11 +4,14 @@
 use super::class::Class;
 
 mod accounts;
+mod caches;
 mod databases;
 mod files;
 mod packages;
+mod procedure;
 
 pub fn text(class: Class) -> Option<&'static str> {
-    let families = [files::text, packages::text, accounts::text, databases::text];
+    let families =
+        [files::text, packages::text, accounts::text, databases::text, procedure::text, caches::text];
     families.into_iter().find_map(|text| text(class))
 }
