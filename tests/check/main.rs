@@ -9,6 +9,7 @@
 mod rig;
 
 mod accounts;
+mod caches;
 mod case;
 mod conffile_oracle;
 mod config;
@@ -16,6 +17,7 @@ mod databases;
 mod deb;
 mod files;
 mod packages;
+mod procedure;
 mod real;
 mod relations;
 mod table;

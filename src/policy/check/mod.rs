@@ -9,6 +9,7 @@
 //! test holds those against the tests that build each of them, and a near miss of it.
 
 pub mod accounts;
+pub mod caches;
 pub mod class;
 pub mod config;
 pub mod databases;
@@ -19,6 +20,7 @@ pub mod finding;
 pub mod merge;
 pub mod owners;
 pub mod packages;
+pub mod procedure;
 pub mod side;
 pub mod synthesis;
 pub mod territory;
@@ -179,6 +181,7 @@ pub fn check(trees: &Trees) -> Result<Vec<Finding>> {
     databases::find(&look, &mut found)?;
     truth::find(&look, &mut found)?;
     config::find(&look, &mut found)?;
+    caches::find(&look, &mut found)?;
     found.sort();
     Ok(found)
 }
