@@ -12,6 +12,8 @@ mod databases;
 mod elf;
 #[path = "oracle/settings.rs"]
 mod settings;
+#[path = "oracle/strictness.rs"]
+mod strictness;
 
 use std::process::Command;
 

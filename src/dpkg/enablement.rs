@@ -33,6 +33,17 @@ impl Pull {
     }
 }
 
+impl Link<'_> {
+    /// Where it stands, relative to the directory: what `link` was given.
+    pub fn path(&self) -> Vec<u8> {
+        match self {
+            Link::Pulled { by, how, unit } => [by, how.suffix().as_bytes(), b"/", unit].concat(),
+            Link::Masked { unit } | Link::Linked { unit } => unit.to_vec(),
+            Link::Alias { name, .. } => name.to_vec(),
+        }
+    }
+}
+
 /// Below these, relative to the root.
 pub const DIRECTORIES: [&str; 2] = ["etc/systemd/system", "etc/systemd/user"];
 
@@ -112,6 +123,14 @@ mod tests {
             Some(Link::Pulled { by: by.as_bytes(), how, unit: unit.as_bytes() })
         };
         let cron = "/lib/systemd/system/cron.service";
+        for path in [
+            "multi-user.target.wants/cron.service",
+            "a.target.requires/b.mount",
+            "sshd.service",
+            "cron.service",
+        ] {
+            assert_eq!(read(path, cron).unwrap().path(), path.as_bytes());
+        }
         assert_eq!(
             read("multi-user.target.wants/cron.service", cron),
             pulled("multi-user.target", Pull::Wants, "cron.service")

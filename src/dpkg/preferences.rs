@@ -39,7 +39,8 @@ fn pin<'a>(stanza: &Stanza<'a>) -> Result<Option<Pin<'a>>, ParseError> {
     let kind = pin.split(u8::is_ascii_whitespace).next().unwrap_or_default();
     // A version of every package means nothing.
     let known = |word: &str| kind.eq_ignore_ascii_case(word.as_bytes());
-    if !known("release") && !known("origin") && !(known("version") && !all) {
+    let means_something = known("release") || known("origin") || (known("version") && !all);
+    if !means_something {
         return Ok(None);
     }
     let value = stanza.value("Pin-Priority").unwrap_or_default();

@@ -29,7 +29,7 @@ pub fn look(path: &Path, meta: &fs::Metadata, xattrs: Xattrs) -> Result<Object> 
         mode: (meta.mode() & 0o7777) as u16,
         uid: meta.uid(),
         gid: meta.gid(),
-        size: (kind == NodeKind::File).then(|| meta.len()),
+        size: (kind == NodeKind::File).then_some(meta.len()),
         sha256: None,
         target,
         device: if matches!(kind, NodeKind::CharacterDevice | NodeKind::BlockDevice) {

@@ -17,7 +17,7 @@ fn tool_deb(version: &str) -> Deb {
 
 fn tool(version: &str) -> impl Fn(&Tree) {
     let deb = tool_deb(version);
-    move |tree| tree.install(&[deb.clone()])
+    move |tree| tree.install(std::slice::from_ref(&deb))
 }
 
 fn nothing(_: &Tree) {}
@@ -243,7 +243,7 @@ fn f14_found_a_directory_where_a_link_belongs() {
 fn f14_near_miss_a_package_that_still_says_lib() {
     // Its list has /lib/tool/x, which is /usr/lib/tool/x on disk: the copy is the package's.
     let old = Deb::new("aliased", "1").file("lib/aliased/x", "x");
-    let base = |tree: &Tree| tree.install(&[old.clone()]);
+    let base = |tree: &Tree| tree.install(std::slice::from_ref(&old));
     let case = Case::of(base, |_| {}, |profile| profile.copy_up("usr/lib/aliased/x"));
     case.is(&["F1 automatic /usr/lib/aliased/x", "P2 harmless aliased"]);
 }

@@ -8,10 +8,17 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod accounts;
+mod caches;
 mod case;
+mod conffile_oracle;
+mod config;
+mod databases;
 mod deb;
 mod files;
 mod packages;
+mod procedure;
+mod real;
 mod relations;
 mod table;
 mod truth;

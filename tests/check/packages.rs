@@ -5,7 +5,7 @@ use crate::deb::Deb;
 
 fn tool(version: &str) -> impl Fn(&Tree) {
     let deb = Deb::new("tool", version).file("usr/bin/tool", version);
-    move |tree| tree.install(&[deb.clone()])
+    move |tree| tree.install(std::slice::from_ref(&deb))
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn with_postrm(version: &str) -> impl Fn(&Tree) {
         .file("usr/bin/tool", version)
         .conffile("etc/tool.conf", "setting")
         .control("postrm", "#!/bin/sh\nexit 0\n");
-    move |tree| tree.install(&[deb.clone()])
+    move |tree| tree.install(std::slice::from_ref(&deb))
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub struct Archive {
 }
 
 pub struct Paragraph {
+    /// All of it, without the empty line.
+    pub text: &'static str,
     pub name: &'static str,
     pub architecture: &'static str,
     pub version: &'static str,
@@ -51,7 +53,9 @@ impl Archive {
         let mut reader = Reader::new(list, LastLine::MayBeOpen);
         let text = |bytes| std::str::from_utf8(bytes).expect("UTF-8");
         while reader.next_paragraph() {
-            let mut package = Paragraph { name: "", architecture: "", version: "", fields: Vec::new() };
+            let start = reader.offset();
+            let mut package =
+                Paragraph { text: "", name: "", architecture: "", version: "", fields: Vec::new() };
             while let Some(field) = reader.next_field().expect("a field") {
                 if field.is("Package") {
                     package.name = text(field.value());
@@ -63,6 +67,7 @@ impl Archive {
                     package.fields.push((text(field.name), text(field.value())));
                 }
             }
+            package.text = text(list[start..reader.offset()].trim_ascii());
             let at = self.packages.len();
             self.named.entry(package.name).or_default().insert(0, at);
             for (name, value) in package.fields.iter().filter(|(name, _)| *name == "Provides") {

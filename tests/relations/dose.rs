@@ -12,7 +12,8 @@ use flipper_profiles::policy::closure::{Installed, Why};
 const NO_DOSE: &str = "these tests ask dose: apt-get install dose-distcheck";
 
 /// Name and architecture.
-type Names = BTreeSet<(String, String)>;
+type Name = (String, String);
+type Names = BTreeSet<Name>;
 
 pub fn debcheck(status: &str) -> Names {
     let place = tempfile::tempdir().expect("make a directory");
@@ -70,7 +71,7 @@ pub fn bounds(status: &str) -> (Names, Names) {
     let status = Status::parse(status.as_bytes()).expect("a status");
     let installed = Installed::new(&status, "amd64").expect("relations");
     let needs = needs(&status, &installed);
-    let grow = |mut broken: Names, spreads: &dyn Fn(&Vec<(String, String)>, &Names) -> bool| {
+    let grow = |mut broken: Names, spreads: &dyn Fn(&[Name], &Names) -> bool| {
         loop {
             let more: Names = needs
                 .iter()

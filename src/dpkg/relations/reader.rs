@@ -10,6 +10,8 @@ pub struct Relations<'a> {
     kind: Kind,
     value: &'a [u8],
     at: usize,
+    /// Where the word or sign that is being read begins.
+    looked_at: usize,
     /// The field's.
     line: usize,
     /// A comma or a `|` was read: something must follow. So must it at the beginning, unless nothing is there.
@@ -19,16 +21,15 @@ pub struct Relations<'a> {
 impl<'a> Relations<'a> {
     pub fn new(kind: Kind, field: &Field<'a>) -> Relations<'a> {
         let value = field.value();
-        Relations { kind, value, at: 0, line: field.line, open: !value.is_empty() }
+        Relations { kind, value, at: 0, looked_at: 0, line: field.line, open: !value.is_empty() }
     }
 
     fn next_alternative(&mut self) -> Result<Alternative<'a>, ParseError> {
-        let line = self.line();
-        let name = package_name(self.word(b":(,|"), line)?;
+        let name = package_name(self.word(b":(,|"), 0)?;
         let architecture = match self.peek() {
             Some(b':') => {
                 self.at += 1;
-                Some(architecture_name(self.word(b"(,|"), line)?)
+                Some(architecture_name(self.word(b"(,|"), 0)?)
             }
             _ => None,
         };
@@ -67,8 +68,7 @@ impl<'a> Relations<'a> {
         };
         self.at += length;
         self.skip_spaces();
-        let line = self.line();
-        let version = version_word(self.word(b"()"), line)?;
+        let version = version_word(self.word(b"()"), 0)?;
         self.skip_spaces();
         if self.peek() != Some(b')') {
             return Err(self.expected("a parenthesis behind the version"));
@@ -79,6 +79,7 @@ impl<'a> Relations<'a> {
 
     /// Up to a space or one of `ends`; it may be empty.
     fn word(&mut self, ends: &[u8]) -> &'a [u8] {
+        self.looked_at = self.at;
         let rest = &self.value[self.at..];
         let end = rest.iter().position(|b| is_space(*b) || ends.contains(b)).unwrap_or(rest.len());
         self.at += end;
@@ -94,14 +95,12 @@ impl<'a> Relations<'a> {
         self.at += self.value[self.at..].iter().take_while(|b| is_space(**b)).count();
     }
 
-    fn line(&self) -> usize {
-        self.line + self.value[..self.at].iter().filter(|b| **b == b'\n').count()
-    }
-
-    fn expected(&self, what: &str) -> ParseError {
+    /// `next` puts the line in.
+    fn expected(&mut self, what: &str) -> ParseError {
+        self.looked_at = self.at;
         match &self.value[self.at..] {
-            [] => ParseError::end(self.line(), what),
-            rest => ParseError::new(self.line(), what, rest),
+            [] => ParseError::end(0, what),
+            rest => ParseError::new(0, what, rest),
         }
     }
 }
@@ -115,7 +114,11 @@ impl<'a> Iterator for Relations<'a> {
         }
         let next = self.next_alternative();
         self.open &= next.is_ok();
-        Some(next)
+        // Lines are counted for an error only: a field may be as long as a page.
+        Some(next.map_err(|error| {
+            let before = &self.value[..self.looked_at];
+            ParseError { line: self.line + before.iter().filter(|b| **b == b'\n').count(), ..error }
+        }))
     }
 }
 

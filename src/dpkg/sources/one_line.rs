@@ -109,9 +109,7 @@ impl<'a> Words<'a> {
             }
             at += 1;
         }
-        if self.peek().is_none() {
-            return None;
-        }
+        self.peek()?;
         self.at = at;
         self.skip_space();
         Some((resolved(&self.text[start..at]), start..at))

@@ -4,10 +4,15 @@
 //! old base, never from a whiteout or an opaque directory alone: dpkg makes those too.
 //!
 //! [`fates`] is what becomes of each package, everything else goes by it: [`files`] by whose a path is,
-//! [`packages`] by the merged database, [`truth`] by what no database says. A class counts as looked at when it has a text in [`explain`]; a
+//! [`packages`] by the merged database, [`config`] by what was shipped before, [`truth`] by what no database
+//! says. A class counts as looked at when it has a text in [`explain`]; a
 //! test holds those against the tests that build each of them, and a near miss of it.
 
+pub mod accounts;
+pub mod caches;
 pub mod class;
+pub mod config;
+pub mod databases;
 pub mod explain;
 pub mod fates;
 pub mod files;
@@ -15,12 +20,14 @@ pub mod finding;
 pub mod merge;
 pub mod owners;
 pub mod packages;
+pub mod procedure;
 pub mod side;
 pub mod synthesis;
 pub mod territory;
 pub mod together;
 pub mod truth;
 
+use crate::dpkg::file_list;
 use crate::model::elf::Reading;
 use crate::model::error::Result;
 use crate::model::tree::{self, Object, Tree, Triple};
@@ -64,7 +71,7 @@ pub struct Look<'a> {
     /// What becomes of a package, by its name in info/ on any side.
     fates: HashMap<String, Fate>,
     hidden: Vec<Hidden>,
-    /// Paths that are a conffile on any side, relative to the root.
+    /// Paths that the rules of configuration are about, relative to the root (see [`config`]).
     pub conffiles: HashSet<Vec<u8>>,
     /// Paths that a diversion or a statoverride of any side is about (classes G1, G2).
     pub overruled: HashSet<Vec<u8>>,
@@ -126,12 +133,17 @@ impl Look<'_> {
 
     /// The triple of a path, if the upper has one.
     pub fn triple(&self, path: &[u8]) -> Option<&Triple> {
-        self.place(path).map(|at| &self.trees.triples[at])
+        self.place(path).map(|place| &self.trees.triples[place])
     }
 
-    /// Where it is in the list.
+    /// Where it is in the list of triples.
     pub fn place(&self, path: &[u8]) -> Option<usize> {
         self.trees.triples.binary_search_by(|triple| tree::order(&triple.path, path)).ok()
+    }
+
+    /// Does a base have it below something of the upper that hides it?
+    pub fn is_hidden(&self, path: &[u8]) -> bool {
+        self.hidden.binary_search_by(|hidden| tree::order(&hidden.path, path)).is_ok()
     }
 }
 
@@ -150,13 +162,14 @@ pub fn check(trees: &Trees) -> Result<Vec<Finding>> {
     let new = Side::new(trees.names[2], trees.new, &texts[2])?;
     let hidden = hidden(trees)?;
     let sides = [&old, &mine, &new];
-    let diverted = sides.into_iter().flat_map(|side| &side.diversions).map(|diversion| &diversion.from[1..]);
+    let diversions = sides.into_iter().flat_map(|side| &side.diversions);
+    let diverted = diversions.map(|diversion| canonical(diversion.from));
     let places = owners::places(trees.triples, &hidden, diverted);
     let owners = |side: &Side| Owners::read(side.tree, &places, &side.diversions);
     let owners = Sides { old: owners(&old)?, mine: owners(&mine)?, new: owners(&new)? };
     let mut rows = fates::rows(&old, &mine, &new);
     let together = Together::of(&mut rows, &mine, &new)?;
-    let conffiles = conffiles(sides)?;
+    let conffiles = config::paths::ruled(sides, trees.triples, &hidden, &owners)?;
     let overruled = overruled(sides);
     let fates = stems(&rows);
     let [old, mine, new] = sides;
@@ -164,7 +177,11 @@ pub fn check(trees: &Trees) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
     packages::find(&look, &mut found)?;
     files::find(&look, &mut found)?;
+    accounts::find(&look, &mut found)?;
+    databases::find(&look, &mut found)?;
     truth::find(&look, &mut found)?;
+    config::find(&look, &mut found)?;
+    caches::find(&look, &mut found)?;
     found.sort();
     Ok(found)
 }
@@ -172,7 +189,12 @@ pub fn check(trees: &Trees) -> Result<Vec<Finding>> {
 fn overruled(sides: [&Side; 3]) -> HashSet<Vec<u8>> {
     let diverted = sides.into_iter().flat_map(|side| &side.diversions).flat_map(|d| [d.from, d.to]);
     let overridden = sides.into_iter().flat_map(|side| &side.statoverride).map(|o| o.path);
-    diverted.chain(overridden).map(|path| path[1..].to_vec()).collect()
+    diverted.chain(overridden).map(canonical).collect()
+}
+
+/// Relative to the root, below the merged /usr.
+fn canonical(absolute: &[u8]) -> Vec<u8> {
+    file_list::canonical(absolute.strip_prefix(b"/").unwrap_or(absolute)).into_owned()
 }
 
 /// In [`tree::order`]; what the upper has at such a path itself is not in it.
@@ -207,16 +229,4 @@ fn stems(rows: &[Row]) -> HashMap<String, Fate> {
     let packages =
         rows.iter().flat_map(|row| [row.old, row.mine, row.new].map(|package| (package, row.fate)));
     packages.filter_map(|(package, fate)| Some((side::stem(package?), fate))).collect()
-}
-
-fn conffiles(sides: [&Side; 3]) -> Result<HashSet<Vec<u8>>> {
-    let mut found = HashSet::new();
-    for side in sides {
-        for package in &side.status.packages {
-            let conffiles =
-                package.conffiles().map_err(|error| side.damaged(side::STATUS.as_bytes(), error))?;
-            found.extend(conffiles.iter().map(|conffile| conffile.path[1..].to_vec()));
-        }
-    }
-    Ok(found)
 }

@@ -30,9 +30,9 @@ impl Owners {
             let number = owners.names.len();
             owners.names.push(String::from_utf8_lossy(stem).into_owned());
             let package = stem.split(|b| *b == b':').next().unwrap_or(stem);
-            file_list::find(list, places, |path, place| {
-                let place = match lies_elsewhere(diversions, package, path) {
-                    Some(to) => places.get(to),
+            file_list::find(list, places, |line, _, place| {
+                let place = match lies_elsewhere(diversions, package, line) {
+                    Some(to) => places.get(&*file_list::canonical(to)),
                     None => Some(place),
                 };
                 let Some(place) = place else { return };
@@ -65,24 +65,75 @@ pub enum Owned {
     Nobody,
 }
 
-/// Where a file of a package lies instead, relative to the root; `path` too.
-fn lies_elsewhere<'a>(diversions: &[Diversion<'a>], package: &[u8], path: &[u8]) -> Option<&'a [u8]> {
-    let diverted = |d: &&Diversion<'a>| d.from.get(1..) == Some(path) && d.by != Some(package);
+/// Where a file of a package lies instead, relative to the root; `line` too. dpkg compares them as they are
+/// written: a diversion of /lib/x is none of /usr/lib/x.
+fn lies_elsewhere<'a>(diversions: &[Diversion<'a>], package: &[u8], line: &[u8]) -> Option<&'a [u8]> {
+    let diverted = |d: &&Diversion<'a>| d.from.get(1..) == Some(line) && d.by != Some(package);
     diversions.iter().find(diverted).map(|diversion| &diversion.to[1..])
 }
 
 /// Every path of the upper and its place, behind those the hidden ones, and behind those `more`.
-pub fn places<'a>(
+pub fn places(
     triples: &[Triple],
     hidden: &[Hidden],
-    more: impl Iterator<Item = &'a [u8]>,
+    more: impl Iterator<Item = Vec<u8>>,
 ) -> HashMap<Vec<u8>, usize> {
     let paths = triples.iter().map(|triple| &triple.path).chain(hidden.iter().map(|hidden| &hidden.path));
     let mut places: HashMap<Vec<u8>, usize> =
         paths.enumerate().map(|(at, path)| (path.clone(), at)).collect();
     for path in more {
         let next = places.len();
-        places.entry(path.to_vec()).or_insert(next);
+        places.entry(path).or_insert(next);
     }
     places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::tree::Object;
+
+    /// Only the lists of a tree.
+    struct Lists(&'static [(&'static str, &'static str)]);
+
+    impl Tree for Lists {
+        fn find(&self, _: &[u8]) -> Result<Option<Object>> {
+            Ok(None)
+        }
+
+        fn text(&self, _: &[u8]) -> Result<Option<Vec<u8>>> {
+            Ok(None)
+        }
+
+        fn below(&self, _: &[u8], _: &mut dyn FnMut(&[u8], &Object)) -> Result<()> {
+            Ok(())
+        }
+
+        fn texts(&self, _: &[u8], _: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<()> {
+            self.0.iter().for_each(|(path, text)| visit(path.as_bytes(), text.as_bytes()));
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_file_lies_where_its_name_as_it_is_written_is_diverted_to() {
+        let lists = Lists(&[
+            ("var/lib/dpkg/info/before.list", "/.\n/lib/x\n/lib/y\n"),
+            ("var/lib/dpkg/info/after:amd64.list", "/usr/lib/x\n/usr/lib/y\n"),
+            ("var/lib/dpkg/info/better.list", "/lib/x\n"),
+        ]);
+        let by = Some(&b"better"[..]);
+        let diversions = [
+            Diversion { from: b"/lib/x", to: b"/lib/x.real", by },
+            Diversion { from: b"/usr/lib/y", to: b"/usr/lib/y.real", by: None },
+        ];
+        let paths = ["usr/lib/x", "usr/lib/y", "usr/lib/x.real", "usr/lib/y.real"];
+        let places = places(&[], &[], paths.iter().map(|path| path.as_bytes().to_vec()));
+        let owners = Owners::read(&lists, &places, &diversions).unwrap();
+        let of = |path: &str| owners.of(places[path.as_bytes()]).collect::<Vec<_>>();
+        assert_eq!(of("usr/lib/x"), ["after:amd64", "better"]);
+        assert_eq!(of("usr/lib/x.real"), ["before"]);
+        assert_eq!(of("usr/lib/y"), ["before"]);
+        assert_eq!(of("usr/lib/y.real"), ["after:amd64"]);
+    }
 }

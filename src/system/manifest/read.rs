@@ -2,7 +2,6 @@
 //! for some thousand paths in their order: each is looked for from where the last one was found, with
 //! steps that double, so the work grows with what is asked and hardly with the base.
 
-use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 use std::fs::File;
@@ -259,7 +258,7 @@ impl Tree for ManifestFile {
         if line::path_of(&line).is_none_or(|found| *found != *path) {
             return Ok(None);
         }
-        let (_, text) = line::text_of(&line).ok_or_else(|| self.damaged("a line has no text"))?;
+        let text = line::text_of(&line).ok_or_else(|| self.damaged("a line has no text"))?;
         Ok(Some(text.into_owned()))
     }
 
@@ -276,9 +275,8 @@ impl Tree for ManifestFile {
         let mut broken = false;
         self.each(&self.texts, dir, &mut |path, line| {
             if path.ends_with(ending) {
-                let text: Option<(_, Cow<[u8]>)> = line::text_of(line);
-                match text {
-                    Some((_, text)) => visit(path, &text),
+                match line::text_of(line) {
+                    Some(text) => visit(path, &text),
                     None => broken = true,
                 }
             }

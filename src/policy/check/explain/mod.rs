@@ -3,10 +3,25 @@
 
 use super::class::Class;
 
+mod accounts;
+mod caches;
+mod config;
+mod databases;
 mod files;
 mod packages;
+mod procedure;
 mod truth;
 
 pub fn text(class: Class) -> Option<&'static str> {
-    files::text(class).or_else(|| packages::text(class)).or_else(|| truth::text(class))
+    let families = [
+        files::text,
+        packages::text,
+        truth::text,
+        config::text,
+        accounts::text,
+        databases::text,
+        procedure::text,
+        caches::text,
+    ];
+    families.into_iter().find_map(|text| text(class))
 }

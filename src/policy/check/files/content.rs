@@ -13,14 +13,14 @@ use crate::policy::compare::{Change, change_by};
 
 use super::{follows_a_package, is_code};
 
-pub fn find(triple: &Triple, mine: &Object, owned: Owned) -> Option<Finding> {
+pub fn find(look: &Look, triple: &Triple, mine: &Object, owned: Owned) -> Option<Finding> {
     if follows_a_package(owned) {
         return None;
     }
     let (old, new) = (triple.old.as_deref(), triple.new.as_deref());
     match old {
         Some(old) if mine.same(old) => Some(stale(triple)),
-        Some(old) if mine.same_content(old) => Some(metadata_only(triple, mine, old)),
+        Some(old) if mine.same_content(old) => Some(metadata_only(look, triple, mine, old)),
         Some(_) if owned == Owned::Base => Some(changed(triple, mine)),
         Some(_) => generated(triple),
         None => new.map(|new| shipped_now(triple, mine, new)),
@@ -38,8 +38,13 @@ fn stale(triple: &Triple) -> Finding {
 }
 
 /// F2
-fn metadata_only(triple: &Triple, mine: &Object, old: &Object) -> Finding {
+fn metadata_only(look: &Look, triple: &Triple, mine: &Object, old: &Object) -> Finding {
     let takes = match &triple.new {
+        _ if look.is_doctor() => {
+            let keeps = "keeps them, and has the next base's content below them";
+            let finding = Finding::path(Class::F2, Severity::Harmless, &triple.path, keeps);
+            return differences(finding, old, mine);
+        }
         Some(_) => "takes the candidate's content and changes the same attributes on it",
         None => "drops it, the candidate has no such file",
     };

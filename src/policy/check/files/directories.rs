@@ -2,10 +2,10 @@
 //! F14), left alone (F10), and their attributes (F11).
 
 use crate::model::tree::{self, Object, Triple};
-use crate::policy::check::Look;
 use crate::policy::check::class::Class;
 use crate::policy::check::finding::{Finding, Severity, readable};
 use crate::policy::check::owners::Owned;
+use crate::policy::check::{Hidden, Look};
 
 use super::candidate_owns;
 
@@ -96,36 +96,36 @@ fn has_own_content(look: &Look, place: usize) -> bool {
 /// F7, F8: an opaque directory. That alone says nothing: dpkg makes every new directory by a rename, and
 /// then it is opaque. What the base had there tells them apart.
 fn hiding(look: &Look, triple: &Triple) -> Option<Finding> {
-    let (mut hidden_new, mut hidden_old, mut example) = (0, 0, None);
-    for (hidden, _) in look.hidden_below(&triple.path) {
-        if hidden.new.as_ref().is_some_and(|object| !object.is_directory()) {
-            hidden_new += 1;
-            example.get_or_insert_with(|| readable(&hidden.path));
-        }
-        hidden_old += usize::from(hidden.old.as_ref().is_some_and(|object| !object.is_directory()));
-    }
+    let file = |object: &Option<Object>| object.as_ref().is_some_and(|object| !object.is_directory());
+    let hidden: Vec<_> = look.hidden_below(&triple.path).map(|(hidden, _)| hidden).collect();
+    let in_the_base = hidden.iter().filter(|hidden| file(&hidden.old)).count();
+    let theirs: Vec<_> = hidden.iter().filter(|hidden| file(&hidden.new)).collect();
     let old_has_it = triple.old.as_ref().is_some_and(|old| old.is_directory());
-    if hidden_new == 0 && !(old_has_it && hidden_old > 0) {
-        return None;
-    }
-    let finding = match old_has_it {
-        false => Finding::path(
-            Class::F7,
-            Severity::Automatic,
-            &triple.path,
-            "shows the candidate's files beside yours",
-        ),
-        true => Finding::path(
-            Class::F8,
-            Severity::Decision,
-            &triple.path,
-            "shows files that are new in the candidate, and treats each that was deleted here by its own",
-        )
-        .seen("files of the base deleted with it", hidden_old.to_string()),
+    let changed =
+        |hidden: &&&Hidden| !matches!((&hidden.old, &hidden.new), (Some(old), Some(new)) if old.same(new));
+    let example = theirs.iter().find(|hidden| changed(hidden));
+    let finding = match (old_has_it, example.is_some()) {
+        (false, false) => return None,
+        (true, false) if in_the_base == 0 => return None,
+        (false, true) => {
+            let shows = "shows the candidate's files beside yours";
+            Finding::path(Class::F7, Severity::Automatic, &triple.path, shows)
+        }
+        (true, true) => {
+            let shows =
+                "shows what is new in the candidate, and brings back what an upgrade of its package would";
+            Finding::path(Class::F8, Severity::Decision, &triple.path, shows)
+        }
+        (true, false) => {
+            let keeps = "keeps it as you made it, the candidate has what the base has";
+            Finding::path(Class::F8, Severity::Harmless, &triple.path, keeps)
+        }
     };
-    let finding = finding.seen("files of the candidate it hides", hidden_new.to_string());
+    let finding = finding
+        .seen("files of the base deleted with it", in_the_base.to_string())
+        .seen("files of the candidate it hides", theirs.len().to_string());
     Some(match example {
-        Some(example) => finding.seen("among them", format!("/{example}")),
+        Some(hidden) => finding.seen("among them", format!("/{}", readable(&hidden.path))),
         None => finding,
     })
 }

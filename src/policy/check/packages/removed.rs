@@ -20,11 +20,10 @@ pub fn find(look: &Look, row: &Row) -> Result<Vec<Finding>> {
         (Fate::Restored, Some(new)) => found.push(comes_back(look, new)),
         _ => {}
     }
-    match (row.fate, row.mine, row.old) {
-        (Fate::RemovedWithSettings | Fate::SettingsOnly, Some(mine), Some(old)) => {
-            found.extend(left_behind(look, mine, old)?);
-        }
-        _ => {}
+    if let (Fate::RemovedWithSettings | Fate::SettingsOnly, Some(mine), Some(old)) =
+        (row.fate, row.mine, row.old)
+    {
+        found.extend(left_behind(look, mine, old)?);
     }
     Ok(found)
 }
