@@ -36,7 +36,7 @@ fn p2_found_a_package_with_a_successor() {
     let case = Case::of(install(&[lib("1")]), install(&[new]), |profile| {
         profile.install(&[mine("Depends: lib (>= 1)")]);
     });
-    case.is(&["P2 automatic lib", P1]);
+    case.is(&["P2 automatic lib", "P3 harmless libt64", P1]);
     let evidence = case.evidence("P2");
     assert_eq!((&evidence["needed by"], &evidence["in its place"]), (&"mine 1".into(), &"libt64 2".into()));
 }
@@ -107,7 +107,7 @@ fn p7_found_a_removed_package_that_is_needed_again() {
     let purge = |profile: &Tree| drop(profile.dpkg(&["--purge", "lib"]));
     let user = mine("Depends: lib (>= 2)");
     let case = Case::of(install(&[lib("1")]), install(&[lib("2"), user]), purge);
-    case.is(&["P7 decision lib", P1]);
+    case.is(&["P7 decision lib", "P3 harmless mine", P1]);
     assert_eq!(case.evidence("P7")["needed by"], "mine 1 Depends: lib (>= 2)");
     // What comes back may need what was removed with it.
     let chain = |version: &str| {
@@ -120,7 +120,7 @@ fn p7_found_a_removed_package_that_is_needed_again() {
         move |tree: &Tree| tree.install(&new),
         |profile| drop(profile.dpkg(&["--purge", "lib", "deep", "unasked"])),
     );
-    case.is(&["P7 decision lib", "P7 decision deep", "P7 automatic unasked", P1]);
+    case.is(&["P7 decision lib", "P7 decision deep", "P7 automatic unasked", "P3 harmless mine", P1]);
 }
 
 fn two(version: &str, architecture: &str) -> Deb {
@@ -201,12 +201,12 @@ fn with_program(name: &str, field: &str) -> Deb {
 fn p13_found_a_file_of_two_packages() {
     let mine = install(&[with_program("mine", "Section: misc")]);
     let case = Case::of(nothing, install(&[with_program("theirs", "Section: misc")]), &mine);
-    case.is(&["P13 blocker mine", P1]);
+    case.is(&["P13 blocker mine", "P3 harmless theirs", P1]);
     assert_eq!(case.evidence("P13")["among them"], "/usr/bin/program, /usr/bin/second");
     let older = install(&[with_program("theirs", "Replaces: mine (<< 1)")]);
-    Case::of(nothing, older, &mine).is(&["P13 blocker mine", P1]);
+    Case::of(nothing, older, &mine).is(&["P13 blocker mine", "P3 harmless theirs", P1]);
     let case = Case::of(nothing, install(&[with_program("theirs", "Replaces: mine (<< 2)")]), &mine);
-    case.is(&["P13 automatic mine", P1]);
+    case.is(&["P13 automatic mine", "P3 harmless theirs", P1]);
 }
 
 #[test]
@@ -222,5 +222,5 @@ fn p13_near_miss_a_directory_or_removed() {
         install(&[Deb::new("theirs", "1").file("usr/share/both/theirs", "theirs")]),
         install(&[Deb::new("mine", "1").file("usr/share/both/mine", "mine")]),
     );
-    directory.is(&["F7 automatic /usr/share/both", P1]);
+    directory.is(&["F7 automatic /usr/share/both", "P3 harmless theirs", P1]);
 }

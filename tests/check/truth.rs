@@ -331,3 +331,80 @@ fn p21_near_miss_the_same_kernel_or_one_of_a_package() {
     });
     case.is(&[]);
 }
+
+// ---- other languages, and other content -----------------------------------------------------------
+
+fn package(name: &str, version: &str) -> impl Fn(&Tree) + use<> {
+    install(&[Deb::new(name, version)])
+}
+
+#[test]
+fn p15_found_modules_of_another_perl_and_ruby() {
+    let base = |perl: &'static str, ruby: &'static str| {
+        move |tree: &Tree| {
+            package("perl-base", perl)(tree);
+            package("ruby", ruby)(tree);
+        }
+    };
+    let case = Case::of(base("5.36.0-7+deb12u2", "1:3.1"), base("5.40.1-6", "1:3.3"), |profile| {
+        profile.write("usr/local/share/perl/5.36.0/Mine.pm", "1;");
+        profile.write("usr/local/lib/x86_64-linux-gnu/perl/5.36.0/auto/Mine/Mine.so", "x");
+        profile.write("var/lib/gems/3.1.0/gems/mine-1/mine.rb", "x");
+    });
+    case.is(&[
+        "P15 decision /usr/local/share/perl/5.36.0",
+        "P15 decision /usr/local/lib/x86_64-linux-gnu/perl/5.36.0",
+        "P15 decision /var/lib/gems/3.1.0",
+    ]);
+}
+
+#[test]
+fn p15_found_a_database_whose_server_must_change() {
+    let server = Deb::new("postgresql-15", "15.1").field("Depends: lib (= 1)");
+    let case = Case::of(package("lib", "1"), package("lib", "2"), |profile| {
+        profile.install(&[server.clone()]);
+        profile.write("etc/postgresql/15/main/postgresql.conf", "port = 5432\n");
+    });
+    case.is(&["P15 decision postgresql-15", "P11 blocker postgresql-15", P1]);
+}
+
+#[test]
+fn p15_near_miss_the_same_language_and_a_server_that_stays() {
+    let mine = |profile: &Tree| profile.write("usr/local/share/perl/5.36.0/Mine.pm", "1;");
+    Case::of(package("perl-base", "5.36.0-7"), package("perl-base", "5.36.0-8"), mine).is(&[]);
+    Case::of(package("perl-base", "5.36.0-7"), package("perl-base", "5.40.1-6"), |profile| {
+        profile.write("usr/local/share/perl/5.40.1/Mine.pm", "1;");
+        profile.write("usr/local/share/doc/5.36.0/x", "x");
+    })
+    .is(&[]);
+    let case = Case::of(package("lib", "1"), package("lib", "2"), |profile| {
+        profile.install(&[Deb::new("postgresql-15", "15.1").field("Depends: lib")]);
+        profile.write("etc/postgresql/15/main/postgresql.conf", "port = 5432\n");
+    });
+    case.is(&[P1]);
+}
+
+/// A build of a package, with the sums that dh_md5sums would have made.
+fn build(version: &str, content: &str) -> Deb {
+    let sum = content.len(); // any text that differs will do
+    Deb::new("tool", version)
+        .file("usr/bin/tool", content)
+        .control("md5sums", &format!("{sum:032x}  usr/bin/tool\n"))
+}
+
+#[test]
+fn p9_found_the_same_version_built_again() {
+    let mine = install(&[build("1", "mine!")]);
+    Case::of(install(&[build("1", "one")]), install(&[build("2", "second")]), &mine)
+        .is(&["P9 decision tool", P1]);
+    Case::of(install(&[build("1", "one")]), install(&[build("1", "one")]), &mine).is(&["P9 harmless tool"]);
+    Case::of(install(&[build("1", "one")]), install(&[build("1", "mine!")]), &mine)
+        .is(&["P9 automatic tool"]);
+}
+
+#[test]
+fn p9_near_miss_installed_again_or_another_version() {
+    let one = install(&[build("1", "one")]);
+    Case::of(&one, install(&[build("2", "second")]), &one).is(&["F1 automatic /usr/bin/tool", P1]);
+    Case::of(&one, &one, install(&[build("1+mine", "mine!")])).is(&["P4 decision tool"]);
+}

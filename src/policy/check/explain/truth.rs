@@ -4,6 +4,28 @@ use super::Class;
 
 pub fn text(class: Class) -> Option<&'static str> {
     Some(match class {
+        Class::P9 => {
+            "\
+A package of the base was built again and installed in the profile under the same version. The databases see
+no difference, the files do.
+
+  dpkg -i tool_1.0-1_amd64.deb      with a patch, and without a new version
+
+If the candidate has another version of it, that is taken, and your build is gone: give it a version of its
+own (dch --local) to keep it. If the candidate has what the base has, yours stays."
+        }
+        Class::P15 => {
+            "\
+Modules were installed for the Perl or Ruby of the old base past Debian's packages, or a database server has
+data of its own version.
+
+  /usr/local/share/perl/5.36.0      cpan
+  /var/lib/gems/3.1.0               gem install
+  postgresql-15                     its data are read by version 15 alone
+
+Modules stay and must be installed again. The data of PostgreSQL are carried over by pg_upgradecluster, which
+needs the old and the new server beside each other."
+        }
         Class::P12 => {
             "\
 A program or library in the profile needs a shared library that the candidate does not have any more: the

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::dpkg::relations::{Alternative, Kind, Relations};
 use crate::dpkg::status::Package;
 use crate::model::error::Result;
+use crate::model::tree::Object;
 use crate::policy::check::Look;
 use crate::policy::check::class::Class;
 use crate::policy::check::fates::{Fate, Row};
@@ -23,10 +24,8 @@ pub fn find(look: &Look, found: &mut Vec<Finding>) -> Result<()> {
     }
     let mut pairs: BTreeMap<(&str, &str), Vec<&[u8]>> = BTreeMap::new();
     for (place, triple) in look.trees.triples.iter().enumerate() {
-        let directory = |object: &Option<Box<_>>| {
-            object.as_ref().is_some_and(|o: &Box<crate::model::tree::Object>| o.is_directory())
-        };
-        if triple.is_whiteout() || (directory(&triple.mine) && directory(&triple.new)) {
+        let directory = |object: Option<&Object>| object.is_some_and(|o| o.is_directory());
+        if triple.is_whiteout() || (directory(triple.mine.as_deref()) && directory(triple.new.as_deref())) {
             continue;
         }
         for mine in look.owners.mine.of(place) {

@@ -81,7 +81,7 @@ fn outdated_lists(dir: &[u8], files: &[&Triple]) -> Option<Finding> {
         let (old, mine, new) = (triple.old.as_deref(), triple.mine.as_deref(), triple.new.as_deref());
         change_by(old, mine, new, Object::same_content) == Change::Conflict
     };
-    let lists: Vec<_> = files.iter().filter(|t| is_list(&t.path)).filter(differs).map(|t| *t).collect();
+    let lists: Vec<_> = files.iter().filter(|t| is_list(&t.path)).filter(differs).copied().collect();
     (!lists.is_empty()).then(|| {
         let makes = "makes the lists of modules anew, with the candidate's modules and yours";
         Finding::path(Class::P21, Severity::Automatic, dir, makes)

@@ -12,9 +12,12 @@ const MOST_LINKS: usize = 40;
 
 /// Remembers every step, so that the directories above many files are asked for once.
 pub struct Paths<'f> {
-    find: Box<dyn Fn(&[u8]) -> Result<Option<Shown>> + 'f>,
+    find: Find<'f>,
     steps: HashMap<Vec<u8>, Step>,
 }
+
+/// What is at a path, links on the way not followed.
+type Find<'f> = Box<dyn Fn(&[u8]) -> Result<Option<Shown>> + 'f>;
 
 #[derive(Clone)]
 enum Step {

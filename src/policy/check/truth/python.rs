@@ -25,7 +25,7 @@ pub fn find(look: &Look, found: &mut Vec<Finding>) -> Result<()> {
     let default = |mut paths: Paths| -> Result<Option<String>> {
         let real = paths.real(PYTHON)?.unwrap_or_default();
         let version = tree::name(&real).strip_prefix(b"python");
-        Ok(version.map(|version| readable(version)).filter(|version| version.starts_with("3.")))
+        Ok(version.map(readable).filter(|version| version.starts_with("3.")))
     };
     let Some(was) = default(Paths::of_the_profile(look))? else { return Ok(()) };
     let is = default(Paths::of_the_merge(look))?;
