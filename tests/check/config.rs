@@ -237,7 +237,7 @@ fn c7_near_miss_it_comes_as_a_plain_file() {
         profile.dpkg(&["--remove", "tool"]);
         edit(profile);
     });
-    removed.is(&["C6 decision /etc/tool.conf", "P1 automatic /var/lib/dpkg/status"]);
+    removed.is(&["C6 decision /etc/tool.conf", "P1 automatic /var/lib/dpkg/status", "G5 automatic tool"]);
 }
 
 // ---- packages that have it no more ---------------------------------------------------------------

@@ -15,6 +15,7 @@ mod config;
 mod databases;
 mod deb;
 mod files;
+mod identity;
 mod packages;
 mod real;
 mod relations;

@@ -16,6 +16,7 @@ pub mod explain;
 pub mod fates;
 pub mod files;
 pub mod finding;
+pub mod identity;
 pub mod merge;
 pub mod owners;
 pub mod packages;
@@ -179,6 +180,7 @@ pub fn check(trees: &Trees) -> Result<Vec<Finding>> {
     databases::find(&look, &mut found)?;
     truth::find(&look, &mut found)?;
     config::find(&look, &mut found)?;
+    identity::find(&look, &mut found)?;
     found.sort();
     Ok(found)
 }

@@ -7,10 +7,19 @@ mod accounts;
 mod config;
 mod databases;
 mod files;
+mod identity;
 mod packages;
 mod truth;
 
 pub fn text(class: Class) -> Option<&'static str> {
-    let families = [files::text, packages::text, truth::text, config::text, accounts::text, databases::text];
+    let families = [
+        files::text,
+        packages::text,
+        truth::text,
+        config::text,
+        accounts::text,
+        identity::text,
+        databases::text,
+    ];
     families.into_iter().find_map(|text| text(class))
 }
