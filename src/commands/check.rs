@@ -127,14 +127,14 @@ fn compare(
         elf: &|path| elf::read(&upper.on_disk(path)),
         md5: &|path| object::md5(&upper.on_disk(path)),
     };
-    let plan_hash = plan_hash(&names, &upper.triples, &mine)?;
     let findings = check::check(&trees)?;
+    let plan_hash = plan_hash(&names, &upper.triples, &mine, &findings)?;
     Ok(Look { findings, plan_hash, begin, upper })
 }
 
-/// Over both bases (sealed, so their names are enough), every path of the upper, and the profile's
-/// package database.
-fn plan_hash(names: &[String], triples: &[Triple], mine: &dyn Tree) -> Result<String> {
+/// Over both bases (sealed, so their names are enough), every path of the upper, the profile's package
+/// database, and what was found: a file that is no base's is not hashed unless a finding asks for it.
+fn plan_hash(names: &[String], triples: &[Triple], mine: &dyn Tree, findings: &[Finding]) -> Result<String> {
     let mut hash = Sha256::new();
     for name in names {
         hash.update(name);
@@ -145,7 +145,7 @@ fn plan_hash(names: &[String], triples: &[Triple], mine: &dyn Tree) -> Result<St
         hash.update(format!("\0{:?}\0", (&triple.mine, triple.opaque, &triple.marks)));
     }
     let texts = Texts::read(mine)?;
-    hash.update(format!("{texts:?}"));
+    hash.update(format!("{texts:?}{findings:?}"));
     Ok(hex(hash.finalize()))
 }
 
