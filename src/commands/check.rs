@@ -127,26 +127,36 @@ fn compare(
         elf: &|path| elf::read(&upper.on_disk(path)),
         md5: &|path| object::md5(&upper.on_disk(path)),
     };
-    let plan_hash = plan_hash(&names, &upper.triples, &mine)?;
     let findings = check::check(&trees)?;
+    let plan_hash = plan_hash(&names, &upper.triples, &mine, &findings)?;
     Ok(Look { findings, plan_hash, begin, upper })
 }
 
-/// Over both bases (sealed, so their names are enough), every path of the upper, and the profile's
-/// package database.
-fn plan_hash(names: &[String], triples: &[Triple], mine: &dyn Tree) -> Result<String> {
+/// Over both bases (sealed, so their names are enough), every path of the upper, the profile's package
+/// database, and what was found: a file that is no base's is not hashed unless a finding asks for it.
+fn plan_hash(names: &[String], triples: &[Triple], mine: &dyn Tree, findings: &[Finding]) -> Result<String> {
     let mut hash = Sha256::new();
     for name in names {
         hash.update(name);
         hash.update([0]);
     }
-    for triple in triples {
-        hash.update(&triple.path);
-        hash.update(format!("\0{:?}\0", (&triple.mine, triple.opaque, &triple.marks)));
-    }
+    triples.iter().for_each(|triple| add(&mut hash, triple));
     let texts = Texts::read(mine)?;
-    hash.update(format!("{texts:?}"));
+    texts.all().for_each(|text| hash.update(text));
+    hash.update(format!("{findings:?}"));
     Ok(hex(hash.finalize()))
+}
+
+fn add(hash: &mut Sha256, triple: &Triple) {
+    hash.update(&triple.path);
+    hash.update([0, u8::from(triple.opaque)]);
+    if let Some(mine) = &triple.mine {
+        let numbers = [mine.kind as u64, mine.mode.into(), mine.uid.into(), mine.gid.into(), mine.device];
+        numbers.into_iter().chain(mine.size).for_each(|number| hash.update(number.to_le_bytes()));
+        hash.update(mine.sha256.unwrap_or_default());
+        hash.update(mine.target.as_deref().unwrap_or_default());
+        mine.xattrs.iter().flatten().for_each(|(name, value)| hash.update([&name[..], value].concat()));
+    }
 }
 
 fn hex(digest: impl IntoIterator<Item = u8>) -> String {

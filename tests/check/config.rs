@@ -211,6 +211,15 @@ fn c6_found_a_diverted_conffile() {
 }
 
 #[test]
+fn c6_near_miss_its_package_stays_as_the_profile_has_it() {
+    let case = Case::of(tool("1", "one"), tool("1.5", "another"), |profile| {
+        tool("2", "two")(profile);
+        edit(profile);
+    });
+    case.is(&["P4 decision tool"]);
+}
+
+#[test]
 fn c6_near_miss_a_directory_in_its_place() {
     let case = Case::of(tool("1", "one"), tool("2", "two"), |profile| {
         profile.remove("etc/tool.conf");
@@ -237,7 +246,18 @@ fn c7_near_miss_it_comes_as_a_plain_file() {
         profile.dpkg(&["--remove", "tool"]);
         edit(profile);
     });
-    removed.is(&["C6 decision /etc/tool.conf", "P1 automatic /var/lib/dpkg/status"]);
+    removed.is(&["C6 decision /etc/tool.conf", "P1 automatic /var/lib/dpkg/status", "G5 automatic tool"]);
+}
+
+#[test]
+fn the_plan_is_another_after_an_edit_of_the_same_length() {
+    let case = Case::of(tool("1", "first"), tool("3", "the third"), |profile| tool("2", "second")(profile));
+    let hash = || case.json(&["--base", "2"])["plan_hash"].clone();
+    let before = hash();
+    assert_eq!(hash(), before);
+    case.edit(|profile| fs::write(profile.path("etc/tool.conf"), "SECOND").unwrap());
+    case.is(&["P4 automatic tool", "C6 decision /etc/tool.conf"]);
+    assert_ne!(hash(), before);
 }
 
 // ---- packages that have it no more ---------------------------------------------------------------
@@ -247,6 +267,13 @@ fn c8_found_a_conffile_the_package_has_no_more() {
     Case::of(tool("1", "one"), bare("2"), edit).is(&["C8 decision /etc/tool.conf"]);
     let copy = Case::of(tool("1", "one"), bare("2"), |profile| profile.copy_up("etc/tool.conf"));
     copy.is(&["C8 automatic /etc/tool.conf"]);
+}
+
+#[test]
+fn c8_found_a_conffile_of_a_package_the_candidate_lacks() {
+    let case = Case::of(tool("1", "one"), nothing, edit);
+    case.is(&["C8 decision /etc/tool.conf", "P2 harmless tool"]);
+    assert_eq!(case.evidence("C8")["in the candidate"], "no such package");
 }
 
 #[test]
@@ -291,6 +318,17 @@ fn c10_found_a_conffile_of_another_package() {
     case.is(&["C10 automatic /etc/tool.conf"]);
     assert_eq!(case.evidence("C10")["package"], "tool, in the candidate tool-common");
     Case::of(tool("1", "one"), moved("2", "one"), delete).is(&["C10 automatic /etc/tool.conf"]);
+}
+
+#[test]
+fn c10_near_miss_it_moved_in_the_profile_before() {
+    // tool has it as obsolete then, and tool-common as its own.
+    let case = Case::of(tool("1", "one"), moved("3", "two"), |profile| {
+        moved("2", "two")(profile);
+        edit(profile);
+    });
+    case.is(&["P4 automatic tool", "P6 automatic tool-common", "C2 harmless /etc/tool.conf"]);
+    assert_eq!(case.evidence("C2")["package"], "tool-common");
 }
 
 #[test]

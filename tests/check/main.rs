@@ -16,6 +16,7 @@ mod config;
 mod databases;
 mod deb;
 mod files;
+mod identity;
 mod packages;
 mod procedure;
 mod real;

@@ -17,6 +17,7 @@ pub mod explain;
 pub mod fates;
 pub mod files;
 pub mod finding;
+pub mod identity;
 pub mod merge;
 pub mod owners;
 pub mod packages;
@@ -182,6 +183,7 @@ pub fn check(trees: &Trees) -> Result<Vec<Finding>> {
     truth::find(&look, &mut found)?;
     config::find(&look, &mut found)?;
     caches::find(&look, &mut found)?;
+    identity::find(&look, &mut found)?;
     found.sort();
     Ok(found)
 }

@@ -8,6 +8,7 @@ mod caches;
 mod config;
 mod databases;
 mod files;
+mod identity;
 mod packages;
 mod procedure;
 mod truth;
@@ -22,6 +23,7 @@ pub fn text(class: Class) -> Option<&'static str> {
         databases::text,
         procedure::text,
         caches::text,
+        identity::text,
     ];
     families.into_iter().find_map(|text| text(class))
 }
