@@ -11,7 +11,7 @@ fn nothing(_: &Tree) {}
 
 fn tool(version: &str) -> impl Fn(&Tree) {
     let deb = Deb::new("tool", version).file("usr/bin/tool", version).file("usr/bin/other", "the same");
-    move |tree| tree.install(&[deb.clone()])
+    move |tree| tree.install(std::slice::from_ref(&deb))
 }
 
 // ---- G1 ------------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ fn p7_found_a_purged_package() {
 /// A package that dpkg does not let go easily.
 fn important(field: &str) -> impl Fn(&Tree) + use<> {
     let deb = Deb::new("tool", "1").field(&format!("{field}: yes")).file("usr/bin/tool", "tool");
-    move |tree: &Tree| tree.install(&[deb.clone()])
+    move |tree: &Tree| tree.install(std::slice::from_ref(&deb))
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn p23_near_miss_essential_no_more_or_not_removed() {
 
 fn of(architecture: &str, more: &str, version: &str) -> impl Fn(&Tree) + use<> {
     let deb = Deb::new("tool", version).architecture(architecture).field(more).file("usr/bin/tool", version);
-    move |tree: &Tree| tree.install(&[deb.clone()])
+    move |tree: &Tree| tree.install(std::slice::from_ref(&deb))
 }
 
 #[test]

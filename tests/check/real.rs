@@ -157,7 +157,7 @@ fn programs_are_as_predicted(findings: &[Value], before: &Facts, after: &Facts) 
                 .any(|c| subjects(findings, c).iter().any(|s| s.contains("perl"))),
             "requests" => {
                 let python = |class: &&str| subjects(findings, class).iter().any(|s| s.contains("python"));
-                ["P11", "P14"].iter().any(|class| python(&class))
+                ["P11", "P14"].iter().any(python)
             }
             other => {
                 let binary = binaries.get(other).copied().unwrap_or("");

@@ -329,7 +329,7 @@ fn p21_near_miss_the_same_kernel_or_one_of_a_package() {
     Case::on(kernel("6.1", &["a"]), built).is(&[]);
     let own = Deb::new("linux-image-6.5", "1").file("usr/lib/modules/6.5/kernel/x.ko", "x");
     let case = Case::of(kernel("6.1", &["a"]), kernel("6.12", &["a"]), |profile| {
-        profile.install(&[own.clone()]);
+        profile.install(std::slice::from_ref(&own));
         profile.write("usr/lib/modules/6.5/modules.dep", "x");
     });
     case.is(&[]);
@@ -365,7 +365,7 @@ fn p15_found_modules_of_another_perl_and_ruby() {
 fn p15_found_a_database_whose_server_must_change() {
     let server = Deb::new("postgresql-15", "15.1").field("Depends: lib (= 1)");
     let case = Case::of(package("lib", "1"), package("lib", "2"), |profile| {
-        profile.install(&[server.clone()]);
+        profile.install(std::slice::from_ref(&server));
         profile.write("etc/postgresql/15/main/postgresql.conf", "port = 5432\n");
     });
     case.is(&["P15 decision postgresql-15", "P11 blocker postgresql-15", P1]);
