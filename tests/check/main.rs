@@ -9,6 +9,7 @@
 mod rig;
 
 mod accounts;
+mod caches;
 mod case;
 mod conffile_oracle;
 mod config;
@@ -17,6 +18,7 @@ mod deb;
 mod files;
 mod identity;
 mod packages;
+mod procedure;
 mod real;
 mod relations;
 mod table;

@@ -4,11 +4,13 @@
 use super::class::Class;
 
 mod accounts;
+mod caches;
 mod config;
 mod databases;
 mod files;
 mod identity;
 mod packages;
+mod procedure;
 mod truth;
 
 pub fn text(class: Class) -> Option<&'static str> {
@@ -18,8 +20,10 @@ pub fn text(class: Class) -> Option<&'static str> {
         truth::text,
         config::text,
         accounts::text,
-        identity::text,
         databases::text,
+        procedure::text,
+        caches::text,
+        identity::text,
     ];
     families.into_iter().find_map(|text| text(class))
 }
