@@ -17,7 +17,7 @@ use crate::image::{Replay, Store};
 use crate::judge::{Between, Mixed};
 use crate::machine::{call, namespace_of_its_own};
 use crate::points::{Point, Random};
-use crate::recorder::Loop;
+use crate::recorder::{Loop, unmount};
 use crate::recording::Recording;
 use crate::rig::Done;
 use crate::say;
@@ -185,7 +185,7 @@ impl Crash<'_> {
             self.recover(device, &seen, mixed, between)?;
             self.again(device, between)?;
         }
-        umount2(&self.top, MntFlags::empty()).map_err(|e| format!("umount: {e}"))
+        unmount(&self.top)
     }
 
     fn facts(&self) -> Result<Facts, String> {

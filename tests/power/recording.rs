@@ -135,6 +135,6 @@ fn debian_root(dir: &Path) -> PathBuf {
     pool.call("flipper-profile", &["mount", "lab", at.to_str().expect("text")]).ok();
     let words = ["tar", "--xattrs", "--acls", "--one-file-system", "-C", at.to_str().expect("text")];
     command(&[&words[..], &["-cf", tar.to_str().expect("text"), "."]].concat(), &[], b"").ok();
-    crate::recorder::need(std::process::Command::new("umount").arg(&at));
+    crate::recorder::unmount(&at).expect("unmount");
     tar
 }
