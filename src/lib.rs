@@ -25,7 +25,8 @@
 //! Where to begin: `commands/undo.rs` (the story), `policy/undo.rs` (what a plan is),
 //! `commands/stage.rs` (the order in which it is done, and the one moment that counts),
 //! `system/guard.rs` (what the kernel does not guard), `system/journal.rs` (what is the truth),
-//! `system/changed/mod.rs` (what is different between two states, and how btrfs knows).
+//! `system/changed/mod.rs` (what is different between two states, and how btrfs knows),
+//! `policy/closure.rs` (whether a set of packages holds together, by whose rules).
 //!
 //! Where this differs from the design it was built from, and why:
 //! - an open entry is `57.open.json`, a closed one `57.json`: closing makes a new name, so a torn file
@@ -80,7 +81,11 @@
 //!   of the profile any more, and then changes places with it (`system/next_state.rs`): the boot must do that
 //!   before it mounts state/;
 //! - a profile keeps state/ as it was made, too (`pristine.state`): packages of a built-in have directories
-//!   in it that the base has not.
+//!   in it that the base has not;
+//! - a check reads the bases from their manifests, sorted as they are asked for (`system/manifest/read.rs`), and
+//!   merges the raw upper over them itself (`system/layers`): nothing is mounted, and the old base may be gone;
+//! - what changed on one side only is kept without a word, also for files of packages: a rebase onto a base that
+//!   is alike changes nothing of what the person sees.
 
 // flipper-rescue and flipper-hook are built without the index and use a part of these rooms only.
 #![cfg_attr(not(feature = "index"), allow(dead_code))]

@@ -12,6 +12,8 @@ mod accounts;
 mod debian;
 #[path = "fuzz/engine.rs"]
 mod engine;
+#[path = "fuzz/formats.rs"]
+mod formats;
 #[path = "fuzz/journal.rs"]
 mod journal;
 #[path = "fuzz/ours.rs"]

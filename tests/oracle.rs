@@ -4,6 +4,17 @@
 
 mod long;
 
+#[path = "oracle/archives.rs"]
+mod archives;
+#[path = "oracle/databases.rs"]
+mod databases;
+#[path = "oracle/elf.rs"]
+mod elf;
+#[path = "oracle/settings.rs"]
+mod settings;
+#[path = "oracle/strictness.rs"]
+mod strictness;
+
 use std::process::Command;
 
 use deb822_fast::borrowed::{BorrowedParagraph, parse_borrowed};

@@ -9,9 +9,16 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use flipper_profiles::dpkg::account_file::{File, Table};
+use flipper_profiles::dpkg::alternatives::Alternative;
+use flipper_profiles::dpkg::info_file::InfoFile;
+use flipper_profiles::dpkg::sources::{self, Style};
 use flipper_profiles::dpkg::version::compare;
 use flipper_profiles::dpkg::{ExtendedStates, Status, hook_stream};
+use flipper_profiles::dpkg::{architectures, conffile_list, debconf, diversions, enablement, md5sums};
+use flipper_profiles::dpkg::{preferences, statoverride, triggers, ucf};
 use flipper_profiles::policy::outcome;
+use flipper_profiles::system::elf;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
@@ -118,6 +125,23 @@ fn read_as_everything(bytes: &[u8]) {
     if let Ok(stream) = hook_stream::parse(bytes) {
         let planned = outcome::planned(&stream);
         let _ = outcome::state(&planned, &[], &Status::default());
+    }
+    read_as_small_files(bytes);
+}
+
+/// The files a check compares; tests/fuzz has more to say about each.
+fn read_as_small_files(bytes: &[u8]) {
+    let _ = (diversions::parse(bytes), statoverride::parse(bytes), architectures::parse(bytes));
+    let _ = (md5sums::parse(bytes), conffile_list::parse(bytes), InfoFile::parse(bytes));
+    let _ = (triggers::parse(bytes), triggers::deferred::parse(bytes));
+    let _ = (triggers::interests::parse_file(bytes), triggers::interests::parse_named(bytes));
+    let _ = (ucf::hashes(bytes), ucf::owners(bytes), debconf::Database::parse(bytes));
+    let _ = (preferences::parse(bytes), enablement::link(bytes, bytes));
+    let _ = [Style::OneLine, Style::Deb822].map(|style| sources::parse(bytes, style).is_ok());
+    let _ = Alternative::parse(bytes).map(|mut group| group.tidy());
+    let _ = elf::read_from(&mut std::io::Cursor::new([b"\x7fELF\x02\x01\x01", bytes].concat()));
+    for file in [File::Passwd, File::Group, File::Shadow, File::Gshadow, File::Subuid] {
+        assert_eq!(Table::parse(file, bytes).write(), bytes);
     }
 }
 

@@ -9,6 +9,8 @@ use clap::{Args, Parser, Subcommand};
 // With paths, because build.rs reads this file from where it stands.
 #[path = "cli/base.rs"]
 mod base;
+#[path = "cli/check.rs"]
+mod check;
 #[path = "cli/rescue.rs"]
 mod rescue;
 #[path = "cli/reset.rs"]
@@ -23,6 +25,7 @@ mod state;
 mod undo;
 
 pub use base::*;
+pub use check::*;
 pub use rescue::*;
 pub use reset::*;
 pub use set::*;
@@ -160,6 +163,7 @@ flipper-undo --profile lab      brings it back")]
         /// The profile
         id: String,
     },
+    Check(Check),
     Reset(Reset),
     InstallBuiltin(InstallBuiltin),
     Share(Share),

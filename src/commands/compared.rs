@@ -112,7 +112,7 @@ fn owners(a: &State, b: &State, changes: &[PathChange]) -> Result<HashMap<Vec<u8
             if !all && !changed.contains(Path::new(INFO).join(&name).as_path()) {
                 continue;
             }
-            file_list::find(&std::fs::read(list).unwrap_or_default(), &wanted, |path, ()| {
+            file_list::find(&std::fs::read(list).unwrap_or_default(), &wanted, |_, path, ()| {
                 owners.entry(path.to_vec()).or_insert_with(|| package.to_owned());
             });
         }

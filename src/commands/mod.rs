@@ -16,6 +16,7 @@ mod bare;
 mod base_import;
 mod base_list;
 mod base_prune;
+mod check;
 mod clone;
 mod compared;
 mod create;
@@ -111,6 +112,7 @@ fn profile_verb(verb: cli::ProfileVerb, common: &cli::Common) -> Result<Exit> {
         Set(args) => set::run(common, &args),
         Rename { id, name } => set::rename(common, &id, &name),
         Delete { id } => delete::run(common, &id),
+        Check(args) => check::run(common, &args),
         Reset(args) => reset::run(common, &args),
         InstallBuiltin(args) => install_builtin::run(common, &args),
         Share(args) => share::run(common, &args),

@@ -1,6 +1,7 @@
 //! Which files are of a package: /var/lib/dpkg/info/NAME.list, one absolute path a line, directories
 //! among them. Packages of before the merged /usr name `/bin/ls` what lies at `/usr/bin/ls`.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// `coreutils.list`, `libc6:amd64.list` -> the package's name
@@ -9,9 +10,13 @@ pub fn package(file_name: &[u8]) -> Option<&str> {
     Some(stem.split(':').next().unwrap_or(stem))
 }
 
-/// Calls `found` with every line that is one of `wanted` (relative to /, below the merged /usr), and
-/// with what stands beside it.
-pub fn find<'a, T>(list: &[u8], wanted: &'a HashMap<Vec<u8>, T>, mut found: impl FnMut(&'a [u8], &'a T)) {
+/// Calls `found` with every line that is one of `wanted` (relative to /, below the merged /usr): the line as
+/// it stands there without its first `/`, the path, and what stands beside that.
+pub fn find<'l, 'a, T>(
+    list: &'l [u8],
+    wanted: &'a HashMap<Vec<u8>, T>,
+    mut found: impl FnMut(&'l [u8], &'a [u8], &'a T),
+) {
     let mut merged = Vec::new();
     for line in list.split(|b| *b == b'\n') {
         let Some(path) = line.strip_prefix(b"/").filter(|path| !path.is_empty()) else { continue };
@@ -24,9 +29,17 @@ pub fn find<'a, T>(list: &[u8], wanted: &'a HashMap<Vec<u8>, T>, mut found: impl
                 wanted.get_key_value(&merged[..])
             }
         };
-        if let Some((path, beside)) = hit {
-            found(path, beside);
+        if let Some((here, beside)) = hit {
+            found(path, here, beside);
         }
+    }
+}
+
+/// Where a path (relative to /) lies on a system with a merged /usr: `bin/ls` is `usr/bin/ls`.
+pub fn canonical(path: &[u8]) -> Cow<'_, [u8]> {
+    match below_usr(path) {
+        true => Cow::Owned([b"usr/", path].concat()),
+        false => Cow::Borrowed(path),
     }
 }
 
@@ -45,10 +58,11 @@ mod tests {
         let wanted = [b"usr/bin/ls".to_vec(), b"etc/x".to_vec(), b"libfoo".to_vec()];
         let wanted: HashMap<Vec<u8>, ()> = wanted.into_iter().map(|path| (path, ())).collect();
         let mut seen = Vec::new();
-        find(b"/.\n/bin\n/bin/ls\n/usr/bin/ls\n/etc/x\n/etc\n\n/libfoo", &wanted, |path, ()| {
-            seen.push(String::from_utf8_lossy(path).into_owned());
+        find(b"/.\n/bin\n/bin/ls\n/usr/bin/ls\n/etc/x\n/etc\n\n/libfoo", &wanted, |line, path, ()| {
+            assert_eq!(canonical(line), path);
+            seen.push(String::from_utf8_lossy(line).into_owned());
         });
-        assert_eq!(seen, ["usr/bin/ls", "usr/bin/ls", "etc/x", "libfoo"]);
+        assert_eq!(seen, ["bin/ls", "usr/bin/ls", "etc/x", "libfoo"]);
     }
 
     #[test]

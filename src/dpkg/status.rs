@@ -164,6 +164,11 @@ impl<'a> Package<'a> {
         self.fields().find(|f| f.is(name)).map(|f| f.raw.trim_ascii())
     }
 
+    /// The paragraph as it is in the file, without the empty line behind it.
+    pub fn paragraph(&self) -> &'a [u8] {
+        self.paragraph
+    }
+
     /// All fields in their order, with lines of the whole file.
     pub fn fields(&self) -> impl Iterator<Item = Field<'a>> + use<'a> {
         let mut reader = Reader::starting_at(self.paragraph, self.line);

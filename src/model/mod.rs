@@ -6,6 +6,7 @@ pub mod builtin;
 pub mod carried;
 pub mod config;
 pub mod difference;
+pub mod elf;
 pub mod entry;
 pub mod error;
 pub mod holdings;
@@ -19,6 +20,7 @@ pub mod profile;
 pub mod reserved;
 pub mod state_change;
 pub mod state_path;
+pub mod tree;
 pub mod words;
 
 pub use entry::{Entry, Kind, State};

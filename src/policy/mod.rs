@@ -1,6 +1,9 @@
 //! DECISIONS. Facts in, a verdict or a plan out: nothing here reads, writes or asks.
 
 pub mod accounts;
+pub mod check;
+pub mod closure;
+pub mod compare;
 pub mod connections;
 pub mod descent;
 pub mod difference;

@@ -1,8 +1,10 @@
 //! The formats of Debian: what dpkg and apt wrote, or did not.
 
-use flipper_profiles::dpkg::deb822::{LastLine, Reader};
+use flipper_profiles::dpkg::deb822::{Field, LastLine, Reader};
+use flipper_profiles::dpkg::relations::{self, Alternative, Kind, Relations};
 use flipper_profiles::dpkg::version::compare;
 use flipper_profiles::dpkg::{ExtendedStates, Status, hook_stream, package_list};
+use flipper_profiles::policy::closure::{Installed, Why};
 use flipper_profiles::policy::outcome;
 use flipper_profiles::policy::settled::{TreeFacts, complaints};
 
@@ -294,5 +296,116 @@ fn any_root_is_judged() {
             };
             assert!(complaints(&facts).iter().all(|text| !text.is_empty()));
         },
+    });
+}
+
+fn relations(bytes: &[u8]) {
+    let newlines = bytes.iter().filter(|b| **b == b'\n').count();
+    for kind in Kind::ALL {
+        let field = |raw| Field { name: kind.name().as_bytes(), raw, line: 3 };
+        let read = |raw| Relations::new(kind, &field(raw)).collect::<Result<Vec<Alternative>, _>>();
+        let found = match read(bytes) {
+            Ok(found) => found,
+            Err(error) => {
+                assert!(error.line >= 3 && error.line <= newlines + 3, "{error}");
+                continue;
+            }
+        };
+        assert!(found.last().is_none_or(|alternative| alternative.last));
+        let text = relations::text(&found);
+        let again = read(text.as_bytes()).unwrap_or_else(|e| panic!("{text:?} is not read again: {e}"));
+        assert_eq!(relations::text(&again), text);
+        let brief = |all: &[Alternative]| -> Vec<_> {
+            all.iter()
+                .map(|a| {
+                    (a.name.to_owned(), a.architecture.map(str::to_owned), a.version.map(|v| v.0), a.last)
+                })
+                .collect()
+        };
+        assert_eq!(brief(&again), brief(&found));
+    }
+}
+
+#[test]
+fn any_relations_are_read_or_refused() {
+    fuzz(Target {
+        name: "relations",
+        corpus: vec![
+            b"libc6 (>= 2.36), debconf (>= 0.5) | debconf-2.0, perl:any,\n python3:any (<< 3.12~)".to_vec(),
+            b"a (= 0:1-2), b:i386 (< 1), c(1)|d ( >> 2 )".to_vec(),
+            Vec::new(),
+        ],
+        pieces: &[
+            ",",
+            "|",
+            " | ",
+            ", ",
+            "(",
+            ")",
+            ":",
+            ":any",
+            ":native",
+            "(>= 1)",
+            " (<< 2:0)",
+            "<",
+            ">",
+            "=",
+            "\n ",
+            "\t",
+            "a",
+            "0:",
+            "(= 00:1:2)",
+        ],
+        read: relations,
+    });
+}
+
+/// A set that is whole says so, whom nobody names nobody needs, and the end is as it was told.
+fn closure(bytes: &[u8]) {
+    let Ok(status) = Status::parse(bytes) else { return };
+    let Ok(all) = Installed::new(&status, "amd64") else { return };
+    let broken = all.broken();
+    for violation in &broken {
+        assert!(!violation.to_string().contains('\n') && all.contains(violation.package.name, ""));
+        let hit = matches!(violation.why, Why::Present(_));
+        assert_eq!(hit, matches!(violation.kind, Kind::Breaks | Kind::Conflicts));
+    }
+    if status.packages.len() < 50 {
+        for package in &status.packages {
+            let needs = all.who_needs(package.name, package.architecture);
+            assert!(needs.iter().all(|need| all.contains(need.package.name, need.package.architecture)));
+            all.successors(package.name)
+                .iter()
+                .for_each(|(id, _)| assert!(all.contains(id.name, id.architecture)));
+        }
+    }
+    assert!(all.missing_essential(&all).is_empty());
+}
+
+#[test]
+fn any_set_of_packages_is_judged() {
+    let set = "Package: a\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\nMulti-Arch: same\nDepends: b (>= 1) | c:any\n\
+        Breaks: d (<< 2)\n\nPackage: b\nEssential: yes\nStatus: install ok unpacked\nArchitecture: all\nVersion: 2\nProvides: c, d (= 1), a\n\n\
+        Package: a\nStatus: hold ok installed\nArchitecture: i386\nMulti-Arch: same\nVersion: 2\nPre-Depends: d:i386, e\nConflicts: c, a\n\n";
+    fuzz(Target {
+        name: "closure",
+        corpus: vec![set.into(), STATUS.into(), paragraphs_of("/var/lib/dpkg/status", 6000)],
+        pieces: &[
+            "\n\n",
+            "Package: a\n",
+            "Package: d\nStatus: install ok installed\nVersion: 1\n\n",
+            "Depends: a\n",
+            "Depends: c:any | a:i386 (= 1)\n",
+            "Provides: a (= 2), d\n",
+            "Conflicts: c\n",
+            "Breaks: a:any (>> 0)\n",
+            "Multi-Arch: foreign\n",
+            "Architecture: all\n",
+            "Architecture: i386\n",
+            ", ",
+            " | a",
+            ":native",
+        ],
+        read: closure,
     });
 }

@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::model::entry::Change;
 use crate::model::error::{Error, Result};
 
+pub mod check;
 pub mod difference;
 pub mod graph;
 pub mod log;

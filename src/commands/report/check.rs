@@ -1,0 +1,109 @@
+//! What `flipper-profile check` says: one page of classes with their most telling subjects, or all of it.
+
+use serde_json::{Value, json};
+
+use super::{count, line, table, text};
+use crate::commands::check::Checked;
+use crate::policy::check::class::Class;
+use crate::policy::check::finding::{Finding, Severity};
+
+/// Of the JSON. A number more when something is taken away or means another thing; fields may be added.
+const SCHEMA: u32 = 1;
+/// Subjects of a class that are named on the page.
+const NAMED: usize = 4;
+
+pub fn page(checked: &Checked, all: bool) {
+    let Checked { profile, base, candidate, findings, .. } = checked;
+    let verdict = checked.verdict();
+    match base == candidate {
+        true => line(format_args!("{profile} against base {base}, on which it stands: {}", verdict.word())),
+        false => line(format_args!("{profile} on base {base}, against {candidate}: {}", verdict.word())),
+    }
+    for severity in [Severity::Blocker, Severity::Decision, Severity::Automatic, Severity::Harmless] {
+        let these: Vec<&Finding> = findings.iter().filter(|f| f.severity == severity).collect();
+        if these.is_empty() {
+            continue;
+        }
+        line(format_args!("{} ({})", heading(severity), these.len()));
+        match all {
+            true => these.iter().for_each(|finding| whole(finding)),
+            false => grouped(&these),
+        }
+    }
+    let unseen = Class::ALL.iter().filter(|class| !class.is_looked_at()).count();
+    line(format_args!("{} of {} are not looked at yet", count(unseen, "class", "classes"), Class::ALL.len()));
+    if !findings.is_empty() {
+        let class = findings[0].class;
+        let rest = if all { "" } else { "; each finding with its evidence: --all" };
+        line(format_args!("what a class is: flipper-profile check --explain {class}{rest}"));
+    }
+}
+
+fn heading(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Blocker => "blocks the flip",
+        Severity::Decision => "yours to decide; the safe way is taken unasked",
+        Severity::Automatic => "set right by the rebase",
+        Severity::Harmless => "harmless",
+    }
+}
+
+fn grouped(findings: &[&Finding]) {
+    let rows = findings.chunk_by(|a, b| a.class == b.class).map(|group| {
+        let class = group[0].class;
+        let mut names: Vec<String> = group.iter().take(NAMED).map(|f| f.subject.text()).collect();
+        if group.len() > NAMED {
+            names.push(format!("and {} more", group.len() - NAMED));
+        }
+        vec![format!("  {class}"), group.len().to_string(), class.title().to_owned(), names.join(", ")]
+    });
+    table(&rows.collect::<Vec<_>>());
+}
+
+fn whole(finding: &Finding) {
+    line(format_args!("  {} {}: {}", finding.class, finding.class.title(), finding.subject.text()));
+    for (what, value) in &finding.evidence {
+        line(format_args!("      {what}: {value}"));
+    }
+    line(format_args!("      rebase {}", finding.rebase));
+    for choice in &finding.choices {
+        line(format_args!("      or: {choice}"));
+    }
+}
+
+pub fn json(checked: &Checked) -> Value {
+    let finding = |f: &Finding| {
+        json!({
+            "class": f.class.id(),
+            "title": f.class.title(),
+            "severity": f.severity,
+            "subject": f.subject,
+            "evidence": f.evidence.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+            "rebase": f.rebase,
+            "choices": f.choices,
+        })
+    };
+    let unseen = Class::ALL.iter().filter(|class| !class.is_looked_at());
+    json!({
+        "schema": SCHEMA,
+        "profile": checked.profile,
+        "base": checked.base,
+        "candidate": checked.candidate,
+        "verdict": checked.verdict(),
+        "plan_hash": checked.plan_hash,
+        "findings": checked.findings.iter().map(finding).collect::<Vec<_>>(),
+        "not_looked_at": unseen.map(|class| class.id()).collect::<Vec<_>>(),
+    })
+}
+
+pub fn explanation(class: Class) {
+    line(format_args!("{class}: {}", class.title()));
+    match class.explained() {
+        Some(explained) => text(format_args!("\n{explained}\n")),
+        None => line("not looked at: a check says nothing about it"),
+    }
+}
+
+pub fn class_json(class: Class) -> Value {
+    json!({"class": class.id(), "title": class.title(), "explained": class.explained()})
+}

@@ -1,0 +1,160 @@
+//! Alternatives (G3): the choices of both sides together, without those whose file is gone, and what was
+//! chosen by hand as long as it is there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::dpkg::alternatives::{Alternative, Mode};
+use crate::model::error::Result;
+use crate::model::tree::{self, Tree};
+use crate::policy::check::class::Class;
+use crate::policy::check::finding::{Finding, Severity, Subject, readable};
+use crate::policy::check::side::Side;
+use crate::policy::check::{Look, canonical};
+use crate::policy::compare::{Change, change};
+
+const RECORDS: &[u8] = b"var/lib/dpkg/alternatives";
+const LINKS: &[u8] = b"etc/alternatives";
+
+/// A group of one side, and where its link leads.
+#[derive(Clone, PartialEq, Eq, Default)]
+struct Group {
+    manual: bool,
+    link: Option<Vec<u8>>,
+    choices: BTreeMap<Vec<u8>, Choice>,
+}
+
+/// Its priority, and its slaves by name.
+type Choice = (i32, BTreeMap<Vec<u8>, Vec<u8>>);
+
+pub fn find(look: &Look, found: &mut Vec<Finding>) -> Result<()> {
+    let in_the_upper = look.trees.triples.iter().filter(|t| {
+        let parent = tree::parent(&t.path);
+        parent == RECORDS || parent == LINKS
+    });
+    let names: BTreeSet<&[u8]> = in_the_upper.map(|triple| tree::name(&triple.path)).collect();
+    for name in names {
+        found.extend(group(look, name)?);
+    }
+    Ok(())
+}
+
+fn group(look: &Look, name: &[u8]) -> Result<Option<Finding>> {
+    let read = |side: &Side| read(side, side.tree, name);
+    let (old, mine, new) = (read(look.old)?, read(look.mine)?, read(look.new)?);
+    // As the exchange would show it: a text of the candidate's tree is as good as one of the profile's.
+    let shown = read_from(look.mine, look.trees.exchanged, name)?;
+    if mine.is_none() && new.is_none() && shown.is_none() {
+        return Ok(None); // the link of a slave, which goes with its group
+    }
+    let mut merged = merge(old.as_ref(), mine.as_ref(), new.as_ref());
+    let mut gone = Vec::new();
+    for path in merged.choices.keys() {
+        let at = canonical(path);
+        if look.trees.exchanged.find(&at)?.is_none() && look.trees.mine.find(&at)?.is_some() {
+            gone.push(path.clone());
+        }
+    }
+    merged.choices.retain(|path, _| !gone.contains(path));
+    let had = |path: &Vec<u8>| mine.as_ref().is_some_and(|mine| mine.choices.contains_key(path));
+    let chosen = merged.link.clone().filter(|_| merged.manual);
+    if let Some(chosen) = chosen.filter(|path| had(path) && !merged.choices.contains_key(path)) {
+        merged.manual = false;
+        merged.link = best(&merged);
+        return Ok(Some(lost(name, &chosen, merged.link.as_deref())));
+    }
+    if !merged.manual {
+        merged.link = best(&merged);
+    }
+    if merged.choices.is_empty() {
+        let goes = "takes it away, the last choice is gone";
+        return Ok(shown.map(|_| finding(Severity::Automatic, name, goes)));
+    }
+    let outdated = shown.as_ref() != Some(&merged);
+    Ok(outdated.then(|| differs(name, &merged, shown.as_ref())))
+}
+
+fn read(side: &Side, tree: &dyn Tree, name: &[u8]) -> Result<Option<Group>> {
+    read_from(side, tree, name)
+}
+
+/// `side` is for messages.
+fn read_from(side: &Side, tree: &dyn Tree, name: &[u8]) -> Result<Option<Group>> {
+    let path = [RECORDS, b"/", name].concat();
+    let Some(text) = tree.text(&path)? else { return Ok(None) };
+    let record = Alternative::parse(&text).map_err(|error| side.damaged(&path, error))?;
+    let link = tree.find(&[LINKS, b"/", name].concat())?.and_then(|link| link.target);
+    let slaves = |paths: &[&[u8]]| -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let pairs = record.slaves.iter().zip(paths).filter(|(_, path)| !path.is_empty());
+        pairs.map(|(slave, path)| (slave.name.to_vec(), path.to_vec())).collect()
+    };
+    let choice = |c: &crate::dpkg::alternatives::Choice| (c.path.to_vec(), (c.priority, slaves(&c.slaves)));
+    Ok(Some(Group {
+        manual: record.mode == Mode::Manual,
+        link: link.map(Vec::from),
+        choices: record.choices.iter().map(choice).collect(),
+    }))
+}
+
+fn merge(old: Option<&Group>, mine: Option<&Group>, new: Option<&Group>) -> Group {
+    let sides = [old, mine, new];
+    let paths: BTreeSet<&Vec<u8>> = sides.iter().flatten().flat_map(|side| side.choices.keys()).collect();
+    let mut merged = Group::default();
+    for path in paths {
+        let [o, m, n] = sides.map(|side| side.and_then(|side| side.choices.get(path)));
+        let choice = match change(o, m, n) {
+            Change::Mine => m,
+            Change::Conflict => n.or(m),
+            Change::Neither | Change::Theirs | Change::Agreed => n,
+        };
+        merged.choices.extend(choice.map(|choice| (path.clone(), choice.clone())));
+    }
+    // What was chosen: nothing, or by hand this.
+    let hand = |side: Option<&Group>| side.map(|side| side.link.clone().filter(|_| side.manual));
+    let [o, m, n] = sides.map(hand);
+    let takes_mine = matches!(change(o.as_ref(), m.as_ref(), n.as_ref()), Change::Mine | Change::Conflict);
+    let by_hand = if takes_mine { m.or(n) } else { n.or(m) }.flatten();
+    merged.manual = by_hand.is_some();
+    // Among equals the one that is chosen now stays.
+    merged.link = by_hand.or_else(|| mine.or(new).and_then(|side| side.link.clone()));
+    merged
+}
+
+/// The choice of the highest priority; among equals the one the link leads to.
+fn best(group: &Group) -> Option<Vec<u8>> {
+    let highest = group.choices.values().map(|(priority, _)| *priority).max()?;
+    let mut of_it = group.choices.iter().filter(|(_, (priority, _))| *priority == highest);
+    let current = of_it.clone().find(|(path, _)| Some(*path) == group.link.as_ref());
+    current.or_else(|| of_it.next()).map(|(path, _)| path.clone())
+}
+
+fn finding(severity: Severity, name: &[u8], rebase: &str) -> Finding {
+    Finding::new(Class::G3, severity, Subject::Named(readable(name)), rebase)
+}
+
+fn lost(name: &[u8], chosen: &[u8], instead: Option<&[u8]>) -> Finding {
+    let goes = match instead {
+        Some(_) => "goes back to the best choice that is there",
+        None => "takes it away, there is no other choice",
+    };
+    let finding = finding(Severity::Decision, name, goes).seen("chosen by hand and gone", readable(chosen));
+    match instead {
+        Some(best) => finding
+            .seen("chosen instead", readable(best))
+            .choice(format!("choose another one first: update-alternatives --config {}", readable(name))),
+        None => finding,
+    }
+}
+
+fn differs(name: &[u8], merged: &Group, shown: Option<&Group>) -> Finding {
+    let words = |group: &Group| {
+        let names: Vec<String> = group.choices.keys().map(|path| readable(path)).collect();
+        names.join(", ")
+    };
+    let rebase = "merges the choices of both";
+    let mut finding = finding(Severity::Automatic, name, rebase).seen("choices", words(merged));
+    if let Some(link) = &merged.link {
+        let how = if merged.manual { "by hand" } else { "the best" };
+        finding = finding.seen("chosen", format!("{}, {how}", readable(link)));
+    }
+    finding.seen("without a merge", shown.map_or("nothing".to_owned(), words))
+}

@@ -1,0 +1,16 @@
+//! What `--explain CLASS` says: what it is, how it comes about, what a rebase does and what can be done
+//! instead, with an example. A class that is not here is not looked at.
+
+use super::class::Class;
+
+mod accounts;
+mod config;
+mod databases;
+mod files;
+mod packages;
+mod truth;
+
+pub fn text(class: Class) -> Option<&'static str> {
+    let families = [files::text, packages::text, truth::text, config::text, accounts::text, databases::text];
+    families.into_iter().find_map(|text| text(class))
+}

@@ -1,0 +1,106 @@
+//! An upper and the bases below it, without a mount: the upper walked raw (whiteouts, opaque directories,
+//! overlayfs's own attributes), each path beside what the bases have there, and the merged view of the
+//! upper over either. Nothing is written, and a base may be only its manifest.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use crate::model::error::Result;
+use crate::model::layout::RootDir;
+use crate::model::tree::{Object, Tree, Triple, Xattrs};
+
+use super::{files, object};
+
+mod merged;
+
+pub use merged::Merged;
+
+/// What overlayfs keeps in extended attributes; with `userxattr` it would be the second kind.
+const OWN_MARKS: [&[u8]; 2] = [b"trusted.overlay.", b"user.overlay."];
+const OPAQUE: &str = "trusted.overlay.opaque";
+const WHITEOUT: &str = "trusted.overlay.whiteout";
+
+/// Every path of an upper, in [`crate::model::tree::order`].
+pub struct Upper {
+    /// `@profiles/lab/roots/41/root`
+    dir: PathBuf,
+    pub triples: Vec<Triple>,
+}
+
+impl Upper {
+    /// Walks the upper and looks each path up in both bases, in their order.
+    pub fn read(root: &RootDir, old: &dyn Tree, new: &dyn Tree) -> Result<Upper> {
+        let mut upper = Upper { dir: root.upper(), triples: Vec::new() };
+        upper.walk(Path::new(""), false, old, new)?;
+        Ok(upper)
+    }
+
+    /// Where a path of the upper lies on disk.
+    pub fn on_disk(&self, path: &[u8]) -> PathBuf {
+        self.dir.join(std::ffi::OsStr::from_bytes(path))
+    }
+
+    fn walk(&mut self, inside: &Path, xattr_whiteouts: bool, old: &dyn Tree, new: &dyn Tree) -> Result<()> {
+        let mut names = files::names(&self.dir.join(inside))?;
+        names.sort();
+        for name in names {
+            let inside = inside.join(name);
+            let path = self.dir.join(&inside);
+            // Of a root in use, a file may have gone since its name was read.
+            let Ok(meta) = path.symlink_metadata() else { continue };
+            let (mut triple, marks) = look(&inside, &path, &meta, xattr_whiteouts)?;
+            triple.old = old.find(&triple.path)?.map(Box::new);
+            triple.new = new.find(&triple.path)?.map(Box::new);
+            hash_if_it_matters(&mut triple, &path)?;
+            let is_directory = meta.is_dir();
+            self.triples.push(triple);
+            if is_directory {
+                // "x": whiteouts in here may be files with an attribute (kernel 6.7 and later).
+                self.walk(&inside, marks == Opaque::HasXattrWhiteouts, old, new)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(PartialEq)]
+enum Opaque {
+    No,
+    Yes,
+    HasXattrWhiteouts,
+}
+
+fn look(inside: &Path, path: &Path, meta: &fs::Metadata, xattr_whiteouts: bool) -> Result<(Triple, Opaque)> {
+    let all = object::xattrs(path)?;
+    let is_mark = |name: &[u8]| OWN_MARKS.iter().any(|prefix| name.starts_with(prefix));
+    let opaque = match all.get(OPAQUE.as_bytes()).map(Vec::as_slice) {
+        Some(b"y") => Opaque::Yes,
+        Some(b"x") => Opaque::HasXattrWhiteouts,
+        _ => Opaque::No,
+    };
+    let marks = all.keys().filter(|name| is_mark(name) && *name != OPAQUE.as_bytes());
+    let marks = marks.map(|name| String::from_utf8_lossy(name).into()).collect();
+    let xattr_whiteout =
+        xattr_whiteouts && meta.is_file() && meta.len() == 0 && all.contains_key(WHITEOUT.as_bytes());
+    let is_whiteout = (meta.file_type().is_char_device() && meta.rdev() == 0) || xattr_whiteout;
+    let others: Xattrs = all.into_iter().filter(|(name, _)| !is_mark(name)).collect();
+    let mine = if is_whiteout { None } else { Some(Box::new(object::look(path, meta, others)?)) };
+    let path = inside.as_os_str().as_bytes().to_vec();
+    let is_opaque = opaque == Opaque::Yes;
+    let triple = Triple { path, mine, inode: meta.ino(), opaque: is_opaque, marks, old: None, new: None };
+    Ok((triple, opaque))
+}
+
+/// A file is read only where one of the bases has a file of its size.
+fn hash_if_it_matters(triple: &mut Triple, path: &Path) -> Result<()> {
+    let Some(mine) = triple.mine.as_mut().filter(|mine| mine.is_file()) else { return Ok(()) };
+    let could_be_equal = |other: &Option<Box<Object>>| {
+        other.as_ref().is_some_and(|o| o.is_file() && (o.size.is_none() || o.size == mine.size))
+    };
+    if could_be_equal(&triple.old) || could_be_equal(&triple.new) {
+        mine.sha256 = Some(object::sha256(path)?);
+    }
+    Ok(())
+}

@@ -1,0 +1,289 @@
+//! A manifest on disk, as a tree that can be asked. It may hold a hundred megabytes, and a check asks it
+//! for some thousand paths in their order: each is looked for from where the last one was found, with
+//! steps that double, so the work grows with what is asked and hardly with the base.
+
+use std::cell::{Cell, RefCell};
+use std::cmp::Ordering;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::model::error::{At, Error, Result};
+use crate::model::tree::{self, Object, Tree};
+use crate::model::{BaseVersion, Layout};
+
+use super::line;
+
+pub struct ManifestFile {
+    path: PathBuf,
+    file: File,
+    paths: Section,
+    texts: Section,
+    has_xattrs: bool,
+    /// The largest inode number in the base.
+    pub largest_inode: u64,
+    window: RefCell<Window>,
+}
+
+/// A range of lines in [`tree::order`], in bytes of the file.
+struct Section {
+    start: u64,
+    end: u64,
+    /// The line that was found last.
+    last: Cell<u64>,
+}
+
+/// A piece of the file that was read.
+#[derive(Default)]
+struct Window {
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+const PIECE: u64 = 64 << 10;
+
+impl ManifestFile {
+    pub fn open(layout: &Layout, version: &BaseVersion) -> Result<ManifestFile> {
+        let path = layout.manifest(version);
+        let file = File::open(&path).at("open", &path)?;
+        let size = file.metadata().at("look at", &path)?.len();
+        let section = |start, end| Section { start, end, last: Cell::new(start) };
+        let mut manifest = ManifestFile {
+            path,
+            file,
+            paths: section(0, size),
+            texts: section(size, size),
+            has_xattrs: false,
+            largest_inode: 0,
+            window: RefCell::default(),
+        };
+        let (header, begin) = manifest.line_at(0)?;
+        let header: Option<Value> = serde_json::from_slice(&header).ok();
+        let number = |name: &str| header.as_ref()?.get(name)?.as_u64();
+        manifest.largest_inode = number("largest_inode")
+            .ok_or_else(|| manifest.damaged("its first line names no largest_inode"))?;
+        manifest.has_xattrs = header.as_ref().is_some_and(|header| header["xattrs"] == true);
+        let texts = match number("texts_at") {
+            Some(at) => begin.saturating_add(at),
+            None => manifest.find_texts(begin)?,
+        };
+        if texts > size {
+            return Err(manifest.damaged("it ends before its texts"));
+        }
+        (manifest.paths, manifest.texts) = (section(begin, texts), section(texts, size));
+        Ok(manifest)
+    }
+
+    /// Where the texts begin in a manifest that does not say so.
+    fn find_texts(&self, mut at: u64) -> Result<u64> {
+        let size = self.paths.end;
+        while at < size {
+            let (line, next) = self.line_at(at)?;
+            if line::text_of(&line).is_some() {
+                break;
+            }
+            at = next;
+        }
+        Ok(at)
+    }
+
+    fn damaged(&self, why: &str) -> Error {
+        Error::Damaged { what: self.path.clone(), why: why.to_owned() }
+    }
+
+    /// The line that begins at `start`, and where the next one begins.
+    fn line_at(&self, start: u64) -> Result<(Vec<u8>, u64)> {
+        let mut line = Vec::new();
+        let mut at = start;
+        loop {
+            self.fill(at)?;
+            let window = self.window.borrow();
+            let rest = &window.bytes[(at - window.start) as usize..];
+            match memchr::memchr(b'\n', rest) {
+                Some(length) => {
+                    line.extend_from_slice(&rest[..length]);
+                    return Ok((line, at + length as u64 + 1));
+                }
+                None if rest.is_empty() => return Err(self.damaged("its last line is torn")),
+                None => {
+                    line.extend_from_slice(rest);
+                    at += rest.len() as u64;
+                }
+            }
+        }
+    }
+
+    /// Where the line begins that holds the byte at `at`, not before `from`.
+    fn line_start(&self, at: u64, from: u64) -> Result<u64> {
+        let mut end = at;
+        while end > from {
+            let start = end.saturating_sub(PIECE / 4).max(from);
+            self.fill_from(start, end)?;
+            let window = self.window.borrow();
+            let piece = &window.bytes[(start - window.start) as usize..(end - window.start) as usize];
+            if let Some(newline) = memchr::memrchr(b'\n', piece) {
+                return Ok(start + newline as u64 + 1);
+            }
+            end = start;
+        }
+        Ok(from)
+    }
+
+    /// Has the byte at `at` in the window, or nothing when the file ends before it.
+    fn fill(&self, at: u64) -> Result<()> {
+        self.fill_from(at, at + 1)
+    }
+
+    fn fill_from(&self, start: u64, end: u64) -> Result<()> {
+        let mut window = self.window.borrow_mut();
+        let filled = window.start + window.bytes.len() as u64;
+        if window.start <= start && end <= filled {
+            return Ok(());
+        }
+        // A little before too: the next line that is asked for may be the one before.
+        let from = start.saturating_sub(PIECE / 4);
+        window.bytes.resize((end.max(start + PIECE) - from) as usize, 0);
+        window.start = from;
+        let mut read = 0;
+        while read < window.bytes.len() {
+            match self.file.read_at(&mut window.bytes[read..], from + read as u64) {
+                Ok(0) => break,
+                Ok(n) => read += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error).at("read", &self.path),
+            }
+        }
+        window.bytes.truncate(read);
+        Ok(())
+    }
+
+    /// How the path of a line stands to the wanted one.
+    fn compare(&self, at: u64, wanted: &[u8]) -> Result<Ordering> {
+        let (line, _) = self.line_at(at)?;
+        let path = line::path_of(&line).ok_or_else(|| self.damaged("a line names no path"))?;
+        Ok(tree::order(&path, wanted))
+    }
+
+    /// The first line of a section whose path is not before `wanted`; its end when there is none.
+    fn seek(&self, section: &Section, wanted: &[u8]) -> Result<u64> {
+        let (mut low, mut high) = (section.start, section.end);
+        let last = section.last.get();
+        match (last < section.end).then(|| self.compare(last, wanted)).transpose()? {
+            Some(Ordering::Equal) => return Ok(last),
+            Some(Ordering::Greater) => high = last,
+            Some(Ordering::Less) => (low, high) = self.gallop(section, last, wanted)?,
+            None => {}
+        }
+        // Between `low` and `high`, line by line at last.
+        while low < high {
+            let middle = self.line_start(low + (high - low) / 2, low)?;
+            if self.compare(middle, wanted)?.is_lt() {
+                low = self.line_at(middle)?.1;
+            } else if middle == low {
+                high = low;
+            } else {
+                high = middle;
+            }
+        }
+        section.last.set(low.min(section.end));
+        Ok(low)
+    }
+
+    /// From a line that is before `wanted`: a range that begins with such a line, and ends with one that
+    /// is not, or with the section.
+    fn gallop(&self, section: &Section, from: u64, wanted: &[u8]) -> Result<(u64, u64)> {
+        let (mut low, mut step) = (from, 256);
+        loop {
+            let probe = low.saturating_add(step);
+            if probe >= section.end {
+                return Ok((low, section.end));
+            }
+            let at = self.line_start(probe, low)?;
+            if at > low && self.compare(at, wanted)?.is_ge() {
+                return Ok((low, at));
+            }
+            low = at;
+            step *= 2;
+        }
+    }
+
+    /// Every line of a section from the first that is `dir` or below it to the last.
+    fn each(&self, section: &Section, dir: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<()> {
+        let mut at = if dir.is_empty() { section.start } else { self.seek(section, dir)? };
+        while at < section.end {
+            let (line, next) = self.line_at(at)?;
+            at = next;
+            let path = line::path_of(&line).ok_or_else(|| self.damaged("a line names no path"))?;
+            if tree::is_below(&path, dir) {
+                visit(&path, &line);
+            } else if path != dir {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn object(&self, line: &[u8]) -> Result<Object> {
+        let mut object =
+            line::object_of(line).ok_or_else(|| self.damaged("a line says not what is there"))?;
+        if !self.has_xattrs {
+            object.xattrs = None;
+        }
+        Ok(object)
+    }
+}
+
+impl Tree for ManifestFile {
+    fn find(&self, path: &[u8]) -> Result<Option<Object>> {
+        let at = self.seek(&self.paths, path)?;
+        if at >= self.paths.end {
+            return Ok(None);
+        }
+        let (line, _) = self.line_at(at)?;
+        match line::path_of(&line) {
+            Some(found) if *found == *path => self.object(&line).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    fn text(&self, path: &[u8]) -> Result<Option<Vec<u8>>> {
+        let at = self.seek(&self.texts, path)?;
+        if at >= self.texts.end {
+            return Ok(None);
+        }
+        let (line, _) = self.line_at(at)?;
+        if line::path_of(&line).is_none_or(|found| *found != *path) {
+            return Ok(None);
+        }
+        let text = line::text_of(&line).ok_or_else(|| self.damaged("a line has no text"))?;
+        Ok(Some(text.into_owned()))
+    }
+
+    fn below(&self, dir: &[u8], visit: &mut dyn FnMut(&[u8], &Object)) -> Result<()> {
+        let mut broken = None;
+        self.each(&self.paths, dir, &mut |path, line| match self.object(line) {
+            Ok(object) => visit(path, &object),
+            Err(error) => broken = Some(error),
+        })?;
+        broken.map_or(Ok(()), Err)
+    }
+
+    fn texts(&self, dir: &[u8], ending: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<()> {
+        let mut broken = false;
+        self.each(&self.texts, dir, &mut |path, line| {
+            if path.ends_with(ending) {
+                match line::text_of(line) {
+                    Some(text) => visit(path, &text),
+                    None => broken = true,
+                }
+            }
+        })?;
+        if broken { Err(self.damaged("a line has no text")) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,405 @@
+//! Classes C.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use crate::case::{Case, Tree};
+use crate::deb::Deb;
+
+/// A package with one conffile, and a plain file that is the same in all versions.
+fn tool_with(version: &str, text: &str) -> Deb {
+    Deb::new("tool", version).file("usr/share/tool/same", "same").conffile("etc/tool.conf", text)
+}
+
+fn tool(version: &'static str, text: &'static str) -> impl Fn(&Tree) {
+    move |tree| tree.install(&[tool_with(version, text)])
+}
+
+/// Without any conffile.
+fn bare(version: &'static str) -> impl Fn(&Tree) {
+    move |tree| tree.install(&[Deb::new("tool", version).file("usr/share/tool/same", "same")])
+}
+
+fn write(path: &'static str, text: &'static str) -> impl Fn(&Tree) {
+    move |tree: &Tree| tree.write(path, text)
+}
+
+fn edit(tree: &Tree) {
+    tree.write("etc/tool.conf", "mine");
+}
+
+fn delete(tree: &Tree) {
+    tree.remove("etc/tool.conf");
+}
+
+fn nothing(_: &Tree) {}
+
+fn rebase_says(case: &Case, class: &str) -> String {
+    let json = case.json(&["--base", "2"]);
+    let findings = json["findings"].as_array().unwrap();
+    let finding = findings.iter().find(|finding| finding["class"] == class).unwrap();
+    finding["rebase"].as_str().unwrap().to_owned()
+}
+
+// ---- dpkg's table --------------------------------------------------------------------------------
+
+#[test]
+fn c1_found_a_copy_of_what_was_shipped() {
+    for text in ["one", "two"] {
+        let case = Case::of(tool("1", "one"), tool("2", text), |profile| profile.copy_up("etc/tool.conf"));
+        case.is(&["C1 automatic /etc/tool.conf"]);
+        assert_eq!(rebase_says(&case, "C1"), "drops the copy");
+        assert_eq!(case.evidence("C1")["package"], "tool");
+    }
+    let mode = Case::of(tool("1", "one"), tool("2", "two"), |profile| profile.chmod("etc/tool.conf", 0o600));
+    mode.is(&["C1 automatic /etc/tool.conf"]);
+    assert_eq!(rebase_says(&mode, "C1"), "takes the candidate's content, and keeps your owner and mode");
+    mode.doctor_is(&[]);
+}
+
+#[test]
+fn c1_near_miss_it_lies_in_the_base_only() {
+    let case = Case::of(tool("1", "one"), tool("2", "two"), write("etc/tool.conf.d/mine", "mine"));
+    case.is(&[]);
+    // Upgraded in the profile: the conffile came with the package, and goes with it.
+    let superseded = Case::of(tool("1", "one"), tool("3", "three"), |profile| tool("2", "two")(profile));
+    superseded.is(&["P4 automatic tool"]);
+}
+
+#[test]
+fn c2_found_an_edited_conffile_the_candidate_did_not_change() {
+    let case = Case::of(tool("1", "one"), tool("2", "one"), edit);
+    case.is(&["C2 harmless /etc/tool.conf"]);
+    case.doctor_is(&[]);
+    // The profile's own version is what was shipped to it last.
+    let upgraded = Case::of(tool("1", "one"), tool("3", "two"), |profile| {
+        tool("2", "two")(profile);
+        edit(profile);
+    });
+    upgraded.is(&["P4 automatic tool", "C2 harmless /etc/tool.conf"]);
+    // Whoever built the bases edited it in both: that is what was shipped.
+    let built = |version| {
+        move |tree: &Tree| {
+            tool(version, "one")(tree);
+            tree.write("etc/tool.conf", "of the builder");
+        }
+    };
+    Case::of(built("1"), built("2"), edit).is(&["C2 harmless /etc/tool.conf"]);
+}
+
+#[test]
+fn c2_near_miss_a_conffile_of_an_own_package() {
+    let case = Case::of(nothing, nothing, |profile| {
+        tool("1", "one")(profile);
+        edit(profile);
+    });
+    case.is(&[]);
+}
+
+#[test]
+fn c2_found_a_link_in_its_place() {
+    let link = |text: &'static str| {
+        move |profile: &Tree| {
+            profile.write("srv/tool.conf", text);
+            profile.remove("etc/tool.conf");
+            symlink("../srv/tool.conf", profile.path("etc/tool.conf")).unwrap();
+        }
+    };
+    Case::of(tool("1", "one"), tool("2", "one"), link("mine")).is(&["C2 harmless /etc/tool.conf"]);
+    Case::of(tool("1", "one"), tool("2", "two"), link("two")).is(&["C2 harmless /etc/tool.conf"]);
+    // What is behind the link is not written over.
+    Case::of(tool("1", "one"), tool("2", "two"), link("one")).is(&["C6 decision /etc/tool.conf"]);
+    Case::of(tool("1", "one"), bare("2"), link("one")).is(&["C8 decision /etc/tool.conf"]);
+}
+
+#[test]
+fn c3_found_the_same_change_on_both_sides() {
+    let case = Case::of(tool("1", "one"), tool("2", "two"), write("etc/tool.conf", "two"));
+    case.is(&["C3 automatic /etc/tool.conf"]);
+}
+
+#[test]
+fn c3_near_miss_a_byte_more() {
+    let case = Case::of(tool("1", "one"), tool("2", "two"), write("etc/tool.conf", "two\n"));
+    case.is(&["C6 decision /etc/tool.conf"]);
+}
+
+#[test]
+fn c4_found_a_deleted_conffile_the_candidate_did_not_change() {
+    Case::of(tool("1", "one"), tool("2", "one"), delete).is(&["C4 harmless /etc/tool.conf"]);
+}
+
+#[test]
+fn c4_near_miss_it_is_gone_from_the_candidate_too() {
+    Case::of(tool("1", "one"), bare("2"), delete).is(&["F6 harmless /etc/tool.conf"]);
+    let removed = Case::of(tool("1", "one"), tool("2", "one"), |profile| {
+        profile.dpkg(&["--purge", "tool"]);
+    });
+    removed.is(&["P7 automatic tool"]);
+}
+
+#[test]
+fn c5_found_a_deleted_conffile_the_candidate_changed() {
+    let case = Case::of(tool("1", "one"), tool("2", "two"), delete);
+    case.is(&["C5 decision /etc/tool.conf"]);
+    assert_eq!(case.evidence("C5")["md5 in the candidate"], "b8a9f715dbb64fd5c56e7783c6820a61");
+    // Deleted with its directory.
+    let nested = |version, text: &'static str| {
+        move |tree: &Tree| {
+            let deb = Deb::new("tool", version)
+                .conffile("etc/tool/a b.conf", text)
+                .conffile("etc/tool/same.conf", "same");
+            tree.install(&[deb]);
+        }
+    };
+    let remove_all = |profile: &Tree| fs::remove_dir_all(profile.path("etc/tool")).unwrap();
+    let whole = Case::of(nested("1", "one"), nested("2", "two"), remove_all);
+    whole.is(&["C5 decision /etc/tool/a b.conf", "C4 harmless /etc/tool/same.conf"]);
+}
+
+#[test]
+fn c5_near_miss_a_plain_file_comes_back() {
+    let plain = |version, text: &'static str| {
+        move |tree: &Tree| tree.install(&[Deb::new("tool", version).file("etc/tool.conf", text)])
+    };
+    Case::of(plain("1", "one"), plain("2", "two"), delete).is(&["F5 decision /etc/tool.conf"]);
+    // A plain file that becomes a conffile comes back too: dpkg knows nothing of it.
+    Case::of(plain("1", "one"), tool("2", "two"), delete).is(&["F5 decision /etc/tool.conf"]);
+}
+
+#[test]
+fn c6_found_a_conffile_changed_on_both_sides() {
+    let case = Case::of(tool("1", "one"), tool("2", "two"), edit);
+    case.is(&["C6 decision /etc/tool.conf"]);
+    let evidence = case.evidence("C6");
+    assert_eq!(evidence["md5 shipped before"], "f97c5d29941bfb1b2fdab0874906ab82");
+    assert_eq!(evidence["md5 in the profile"], "918b81db5e91d031548b963c93845e5b");
+    assert_eq!(evidence["md5 in the candidate"], "b8a9f715dbb64fd5c56e7783c6820a61");
+}
+
+#[test]
+fn c6_found_against_the_version_the_profile_had_last() {
+    let case = Case::of(tool("1", "one"), tool("3", "three"), |profile| {
+        tool("2", "two")(profile);
+        edit(profile);
+    });
+    case.is(&["P4 automatic tool", "C6 decision /etc/tool.conf"]);
+    assert_eq!(case.evidence("C6")["md5 shipped before"], "b8a9f715dbb64fd5c56e7783c6820a61");
+}
+
+#[test]
+fn c6_found_a_link_that_leads_elsewhere() {
+    let case = Case::of(tool("1", "one"), tool("2", "two"), |profile| {
+        profile.remove("etc/tool.conf");
+        symlink("/dev/null", profile.path("etc/tool.conf")).unwrap();
+    });
+    case.is(&["C6 decision /etc/tool.conf"]);
+}
+
+#[test]
+fn c6_found_a_diverted_conffile() {
+    let case = Case::of(tool("1", "one"), tool("2", "two"), |profile| {
+        profile.tool("dpkg-divert", &["--local", "--rename"], &["--add", "/etc/tool.conf"]);
+        profile.write("etc/tool.conf.distrib", "mine");
+        profile.write("etc/tool.conf", "another thing");
+    });
+    let found: Vec<String> = case.findings().into_iter().filter(|line| line.starts_with('C')).collect();
+    assert_eq!(found, ["C6 decision /etc/tool.conf.distrib"]);
+}
+
+#[test]
+fn c6_near_miss_a_directory_in_its_place() {
+    let case = Case::of(tool("1", "one"), tool("2", "two"), |profile| {
+        profile.remove("etc/tool.conf");
+        profile.write("etc/tool.conf/mine", "mine");
+    });
+    case.is(&["F9 blocker /etc/tool.conf"]);
+}
+
+#[test]
+fn c7_found_an_own_file_where_a_conffile_comes() {
+    let case = Case::of(bare("1"), tool("2", "two"), edit);
+    case.is(&["C7 decision /etc/tool.conf"]);
+    let same = Case::of(nothing, tool("2", "two"), write("etc/tool.conf", "two"));
+    same.is(&["C7 automatic /etc/tool.conf"]);
+}
+
+#[test]
+fn c7_near_miss_it_comes_as_a_plain_file() {
+    let plain = |tree: &Tree| tree.install(&[Deb::new("tool", "2").file("etc/tool.conf", "two")]);
+    Case::of(nothing, plain, edit).is(&["F15 decision /etc/tool.conf"]);
+    // dpkg remembers what was shipped before the package was removed (config-files).
+    let removed = Case::of(nothing, tool("2", "two"), |profile| {
+        tool("1", "one")(profile);
+        profile.dpkg(&["--remove", "tool"]);
+        edit(profile);
+    });
+    removed.is(&["C6 decision /etc/tool.conf", "P1 automatic /var/lib/dpkg/status"]);
+}
+
+// ---- packages that have it no more ---------------------------------------------------------------
+
+#[test]
+fn c8_found_a_conffile_the_package_has_no_more() {
+    Case::of(tool("1", "one"), bare("2"), edit).is(&["C8 decision /etc/tool.conf"]);
+    let copy = Case::of(tool("1", "one"), bare("2"), |profile| profile.copy_up("etc/tool.conf"));
+    copy.is(&["C8 automatic /etc/tool.conf"]);
+}
+
+#[test]
+fn c8_near_miss_nobody_touched_it_or_it_is_plain_now() {
+    Case::of(tool("1", "one"), bare("2"), nothing).is(&[]);
+    let plain = |tree: &Tree| tree.install(&[Deb::new("tool", "2").file("etc/tool.conf", "two")]);
+    Case::of(tool("1", "one"), plain, edit).is(&["F3 decision /etc/tool.conf"]);
+    Case::of(tool("1", "one"), plain, delete).is(&["F5 decision /etc/tool.conf"]);
+}
+
+fn to_be_removed(tree: &Tree) {
+    let deb = Deb::new("tool", "2").file("usr/share/tool/same", "same");
+    tree.install(&[deb.control("conffiles", "remove-on-upgrade /etc/tool.conf\n")]);
+}
+
+#[test]
+fn c9_found_a_conffile_to_be_removed() {
+    Case::of(tool("1", "one"), to_be_removed, edit).is(&["C9 decision /etc/tool.conf"]);
+    let copy = Case::of(tool("1", "one"), to_be_removed, |profile| profile.copy_up("etc/tool.conf"));
+    copy.is(&["C9 automatic /etc/tool.conf"]);
+}
+
+#[test]
+fn c9_near_miss_made_again_after_it_was_removed() {
+    Case::of(to_be_removed, to_be_removed, edit).is(&[]);
+    Case::of(tool("1", "one"), to_be_removed, nothing).is(&[]);
+}
+
+fn moved(version: &'static str, text: &'static str) -> impl Fn(&Tree) {
+    move |tree| {
+        let common = Deb::new("tool-common", version).conffile("etc/tool.conf", text);
+        tree.install(&[
+            Deb::new("tool", version).file("usr/share/tool/same", "same"),
+            common.field("Replaces: tool (<< 2)"),
+        ]);
+    }
+}
+
+#[test]
+fn c10_found_a_conffile_of_another_package() {
+    let case = Case::of(tool("1", "one"), moved("2", "one"), edit);
+    case.is(&["C10 automatic /etc/tool.conf"]);
+    assert_eq!(case.evidence("C10")["package"], "tool, in the candidate tool-common");
+    Case::of(tool("1", "one"), moved("2", "one"), delete).is(&["C10 automatic /etc/tool.conf"]);
+}
+
+#[test]
+fn c10_near_miss_moved_and_changed() {
+    let case = Case::of(tool("1", "one"), moved("2", "two"), edit);
+    case.is(&["C6 decision /etc/tool.conf"]);
+    assert_eq!(case.evidence("C6")["package"], "tool, in the candidate tool-common");
+}
+
+// ---- ucf, debconf, directories of fragments ------------------------------------------------------
+
+/// What a postinst that calls ucf leaves: the file, its checksum, and whose it is.
+fn under_ucf(text: &'static str) -> impl Fn(&Tree) {
+    move |tree| {
+        tree.write("var/lib/ucf/new", text);
+        tree.sh("mkdir -p var/lib/ucf/cache; \
+                 (md5sum < var/lib/ucf/new | sed 's,-$,/etc/served.conf,') > var/lib/ucf/hashfile; \
+                 printf 'server \\t /etc/served.conf\\n' > var/lib/ucf/registry; \
+                 rm var/lib/ucf/new");
+        tree.write("etc/served.conf", text);
+    }
+}
+
+#[test]
+fn c11_found_an_edited_file_under_ucf() {
+    let edit = write("etc/served.conf", "mine");
+    Case::of(under_ucf("one"), under_ucf("two"), &edit).is(&["C11 decision /etc/served.conf"]);
+    Case::of(under_ucf("one"), under_ucf("one"), &edit).is(&["C11 harmless /etc/served.conf"]);
+    let agreed = Case::of(under_ucf("one"), under_ucf("two"), write("etc/served.conf", "two"));
+    agreed.is(&["C11 automatic /etc/served.conf"]);
+    let deleted = |profile: &Tree| profile.remove("etc/served.conf");
+    Case::of(under_ucf("one"), under_ucf("two"), deleted).is(&["C11 decision /etc/served.conf"]);
+    Case::of(nothing, under_ucf("two"), &edit).is(&["C11 decision /etc/served.conf"]);
+    let copied = Case::of(under_ucf("one"), nothing, |profile| profile.copy_up("etc/served.conf"));
+    copied.is(&["C11 automatic /etc/served.conf"]);
+}
+
+#[test]
+fn c11_found_records_of_both_sides() {
+    let case = Case::of(under_ucf("one"), under_ucf("two"), |profile| {
+        let records = profile.read("var/lib/ucf/hashfile");
+        profile.write("var/lib/ucf/hashfile", &format!("{records}{}  /etc/own.conf\n", "0".repeat(32)));
+    });
+    case.is(&["C11 automatic /var/lib/ucf/hashfile"]);
+}
+
+#[test]
+fn c11_near_miss_untouched_of_an_own_package_or_unknown_to_ucf() {
+    Case::of(under_ucf("one"), under_ucf("two"), nothing).is(&[]);
+    let own = Case::on(nothing, |profile| {
+        profile.install(&[Deb::new("server", "1").file("usr/bin/server", "s")]);
+        under_ucf("one")(profile);
+        profile.write("etc/served.conf", "mine");
+    });
+    own.is(&[]);
+    let plain = |text| move |tree: &Tree| tree.write("etc/served.conf", text);
+    Case::of(plain("one"), plain("two"), plain("mine")).is(&["F16 decision /etc/served.conf"]);
+}
+
+fn answers(answer: &'static str, owner: &'static str) -> impl Fn(&Tree) {
+    move |tree| {
+        tree.write(
+            "var/cache/debconf/config.dat",
+            &format!(
+                "Name: tool/colour\nTemplate: tool/colour\nValue: {answer}\nOwners: {owner}\nFlags: seen\n\n"
+            ),
+        );
+    }
+}
+
+#[test]
+fn c12_found_answers_of_both_sides() {
+    let case = Case::of(answers("red", "tool"), answers("blue", "tool"), answers("green", "tool"));
+    case.is(&["C12 automatic /var/cache/debconf/config.dat"]);
+    assert_eq!(case.evidence("C12")["answers both changed"], "tool/colour");
+    let owners = Case::of(answers("red", "tool"), answers("red", "tool, other"), answers("green", "tool"));
+    owners.is(&["C12 automatic /var/cache/debconf/config.dat"]);
+    assert!(owners.evidence("C12").get("answers both changed").is_none());
+}
+
+#[test]
+fn c12_near_miss_answered_on_one_side_only() {
+    Case::of(answers("red", "tool"), answers("red", "tool"), answers("green", "tool")).is(&[]);
+    Case::of(answers("red", "tool"), answers("blue", "tool"), nothing).is(&[]);
+    Case::of(answers("red", "tool"), answers("blue", "tool"), answers("blue", "tool")).is(&[]);
+}
+
+#[test]
+fn c13_found_new_fragments_beside_own_ones() {
+    let theirs = |tree: &Tree| {
+        let deb = Deb::new("theirs", "1").conffile("etc/sysctl.d/50-base.conf", "a");
+        tree.write("etc/sysctl.d/README", "");
+        tree.install(&[deb]);
+    };
+    let case = Case::of(write("etc/sysctl.d/README", ""), theirs, write("etc/sysctl.d/99-mine.conf", "b"));
+    case.is(&["C13 harmless /etc/sysctl.d"]);
+    assert_eq!(case.evidence("C13")["new in the candidate"], "50-base.conf");
+    assert_eq!(case.evidence("C13")["yours"], "99-mine.conf");
+}
+
+#[test]
+fn c13_near_miss_fragments_of_packages_or_nothing_new() {
+    let base = |tree: &Tree| {
+        tree.write("etc/sysctl.d/README", "");
+        tree.write("etc/sysctl.d/50-base.conf", "a");
+    };
+    Case::of(base, base, write("etc/sysctl.d/99-mine.conf", "b")).is(&[]);
+    let packaged = Case::of(write("etc/sysctl.d/README", ""), base, |profile| {
+        profile.install(&[Deb::new("own", "1").conffile("etc/sysctl.d/99-own.conf", "b")]);
+    });
+    packaged.is(&[]);
+    let links =
+        Case::of(write("etc/rc2.d/README", ""), write("etc/rc2.d/S01a", ""), write("etc/rc2.d/S02b", ""));
+    links.is(&[]);
+}

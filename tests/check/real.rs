@@ -1,0 +1,254 @@
+//! Real bases from Debian's archive, a real profile with two dozen local changes, and the truth: the base
+//! is exchanged under a copy of the profile as nobody should, and what breaks there is held against what
+//! the check had said. Everything that breaks was predicted, and nothing predicted is false.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::rig::{Rig, need};
+
+#[path = "../long/mod.rs"]
+mod long;
+
+/// What the bases have besides Debian's minimum.
+const INCLUDED: &str = "systemd-sysv,udev,dbus,openssh-client,python3-minimal,iproute2,ca-certificates,kmod";
+/// What the profile has installed.
+const INSTALLED: &str = "nginx python3-requests openssh-server postgresql-common fontconfig man-db vim-tiny git \
+curl iputils-ping locales cron logrotate debsums attr";
+
+/// One line of a fact by its words.
+type Facts = BTreeMap<String, Vec<Vec<String>>>;
+
+struct Pair {
+    rig: Rig,
+}
+
+impl Pair {
+    /// Debian 12 as it was released last, a profile on it that has lived, and a candidate.
+    fn with(candidate: &str) -> Pair {
+        let (old, new) = (root("bookworm", "released"), root(candidate, ""));
+        let servers = fs::read("/etc/resolv.conf").unwrap_or_default();
+        let at = fs::canonicalize("/etc/resolv.conf").ok();
+        let rig = Rig::bare();
+        // The rig has a /run of its own, and resolv.conf may be a link into the machine's.
+        if let Some(at) = at.filter(|at| at.starts_with("/run")) {
+            fs::create_dir_all(at.parent().unwrap()).unwrap();
+            fs::write(at, servers).unwrap();
+        }
+        rig.profile(&["init", "--image", rig.image_name(), "--size", "6G", "--inode-floor", "65536"]).ok();
+        for (version, tar) in [("1", old), ("2", new)] {
+            rig.base(&["import", tar.to_str().unwrap(), "--version", version, "--clean"]).ok();
+        }
+        rig.hold();
+        rig.profile(&["create", "lab", "--base", "1"]).ok();
+        let install = format!(
+            "set -e; export DEBIAN_FRONTEND=noninteractive; apt-get update -qq; \
+             apt-get install -qq -y --no-install-recommends {INSTALLED}; apt-get clean"
+        );
+        for script in [&install[..], include_str!("real-edits.sh")] {
+            rig.profile(&["run", "lab", "sh", "-c", script]).ok();
+        }
+        let pair = Pair { rig };
+        pair.exchange("exchanged");
+        pair
+    }
+
+    /// A copy of the profile with the candidate slid under it.
+    fn exchange(&self, id: &str) {
+        self.rig.profile(&["clone", "lab", id]).ok();
+        fs::write(self.rig.root_dir(id).join("base"), "2\n").unwrap();
+    }
+
+    fn facts(&self, id: &str) -> Facts {
+        let mut command = self.rig.command("flipper-profile", &[]);
+        command.args(["run", id, "sh", "-c", include_str!("real-facts.sh")]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let files: Vec<String> =
+            self.elf_files().iter().map(|path| format!("/{}\n", path.display())).collect();
+        let writer = std::thread::spawn(move || stdin.write_all(files.concat().as_bytes()));
+        let mut text = String::new();
+        child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+        writer.join().unwrap().unwrap();
+        child.wait().unwrap();
+        let mut facts = Facts::new();
+        for line in text.lines() {
+            let mut words = line.split(' ').map(str::to_owned);
+            facts.entry(words.next().unwrap()).or_default().push(words.collect());
+        }
+        assert!(facts.contains_key("version"), "{text}");
+        facts
+    }
+
+    /// The ELF files of the profile's upper.
+    fn elf_files(&self) -> Vec<PathBuf> {
+        let upper = self.rig.root_dir("lab").join("root");
+        let mut found = Vec::new();
+        let mut dirs = vec![upper.clone()];
+        while let Some(dir) = dirs.pop() {
+            for item in fs::read_dir(dir).unwrap().map(Result::unwrap) {
+                let kind = item.file_type().unwrap();
+                if kind.is_dir() {
+                    dirs.push(item.path());
+                } else if kind.is_file() && is_elf(&item.path()) {
+                    found.push(item.path().strip_prefix(&upper).unwrap().to_owned());
+                }
+            }
+        }
+        found
+    }
+
+    fn check(&self) -> Vec<Value> {
+        let ended = self.rig.profile(&["check", "lab", "--base", "2", "--json"]);
+        let json: Value = serde_json::from_str(&ended.out).unwrap_or_else(|_| panic!("{}", ended.err));
+        json["findings"].as_array().unwrap().clone()
+    }
+}
+
+fn root(suite: &str, released: &str) -> PathBuf {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/make-root");
+    let said = need("make-root", Command::new(script).args([suite, "", INCLUDED, released]));
+    said.lines().last().unwrap().into()
+}
+
+fn is_elf(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == *b"\x7fELF"
+}
+
+/// The subjects of a class.
+fn subjects(findings: &[Value], class: &str) -> BTreeSet<String> {
+    let these = findings.iter().filter(|finding| finding["class"] == class);
+    these
+        .map(|f| f["subject"].as_object().unwrap().values().next().unwrap().as_str().unwrap().into())
+        .collect()
+}
+
+/// The first word of each fact of a kind whose other words are not the same before.
+fn changed(before: &Facts, after: &Facts, kind: &str) -> BTreeSet<String> {
+    let none = Vec::new();
+    let known = before.get(kind).unwrap_or(&none);
+    let new = after.get(kind).unwrap_or(&none).iter().filter(|words| !known.contains(words));
+    new.map(|words| words[0].clone()).collect()
+}
+
+/// Libraries that cannot be found any more are those the check named, no more and no fewer.
+fn libraries_are_as_predicted(findings: &[Value], before: &Facts, after: &Facts) {
+    assert_eq!(changed(before, after, "missing"), subjects(findings, "P12"), "missing libraries");
+}
+
+/// A program that broke has a missing library, or the check said why its interpreter does not fit.
+fn programs_are_as_predicted(findings: &[Value], before: &Facts, after: &Facts) {
+    let broken = |facts: &Facts| -> BTreeSet<String> {
+        facts["program"].iter().filter(|words| words[1] != "0").map(|words| words[0].clone()).collect()
+    };
+    let binaries =
+        BTreeMap::from([("ping", "/usr/bin/ping"), ("curl", "/usr/bin/curl"), ("man", "/usr/bin/man")]);
+    let none = Vec::new();
+    for name in broken(after).difference(&broken(before)) {
+        let explained = match name.as_str() {
+            "perl" => ["F1", "F2", "F4", "P4", "P11"]
+                .iter()
+                .any(|c| subjects(findings, c).iter().any(|s| s.contains("perl"))),
+            "requests" => {
+                let python = |class: &&str| subjects(findings, class).iter().any(|s| s.contains("python"));
+                ["P11", "P14"].iter().any(|class| python(&class))
+            }
+            other => {
+                let binary = binaries.get(other).copied().unwrap_or("");
+                let lacks =
+                    |words: &&Vec<String>| words[1] == binary || words[1].contains(&format!("/{other}"));
+                after.get("missing").unwrap_or(&none).iter().any(|words| lacks(&words))
+            }
+        };
+        assert!(explained, "{name} broke, and nothing was said of it");
+    }
+}
+
+/// What dpkg --verify complains of beyond what it did before is in a finding, or of a package that is.
+fn verify_is_as_predicted(findings: &[Value], before: &Facts, after: &Facts) {
+    let said: BTreeSet<String> = findings
+        .iter()
+        .filter_map(|finding| finding["subject"]["path"].as_str())
+        .map(|path| path.trim_end_matches("/*").to_owned())
+        .collect();
+    let unsaid: Vec<String> = changed(before, after, "verify")
+        .into_iter()
+        .filter(|path| !said.iter().any(|known| path == known || path.starts_with(&format!("{known}/"))))
+        .collect();
+    // What is left belongs to packages whose records are the old base's (P1), all of it.
+    if !unsaid.is_empty() {
+        assert!(!subjects(findings, "P1").is_empty(), "{unsaid:#?}");
+    }
+}
+
+/// dpkg names the versions of the old base, and the check says so; and where it says an account has another
+/// number now, it has.
+fn records_are_as_predicted(pair: &Pair, findings: &[Value], exchanged: &Facts) {
+    pair.rig.profile(&["create", "fresh", "--base", "2"]).ok();
+    let fresh = pair.facts("fresh");
+    let wrong = changed(&fresh, exchanged, "version").len();
+    assert_eq!(wrong > 0, !subjects(findings, "P1").is_empty(), "versions dpkg is wrong about");
+    let numbers = |facts: &Facts| -> BTreeMap<String, String> {
+        facts["id"].iter().map(|words| (words[0].clone(), words[1].clone())).collect()
+    };
+    let (here, there) = (numbers(exchanged), numbers(&fresh));
+    let drifted = here.iter().filter(|(name, number)| there.get(*name).is_some_and(|n| n != *number));
+    let drifted: BTreeSet<&String> = drifted.map(|(name, _)| name).collect();
+    let named = subjects(findings, "A2");
+    for name in drifted {
+        assert!(
+            named.iter().any(|subject| subject.contains(name.as_str())),
+            "{name} has another number: {named:?}"
+        );
+    }
+}
+
+/// The stale copies are the files that hide what the candidate has.
+fn copies_are_as_predicted(pair: &Pair, findings: &[Value]) {
+    let candidate = pair.rig.in_pool("@base/2");
+    let base = pair.rig.in_pool("@base/1");
+    for class in ["F1", "F2"] {
+        for path in subjects(findings, class) {
+            let inside = path.trim_start_matches('/');
+            let bytes = |tree: &Path| fs::read(tree.join(inside)).ok();
+            let mine = bytes(&pair.rig.root_dir("lab").join("root"));
+            assert_eq!(mine, bytes(&base), "{class} {path}: it is no copy");
+        }
+    }
+    for path in subjects(findings, "F15") {
+        let inside = path.trim_start_matches('/');
+        assert!(!base.join(inside).exists() && candidate.join(inside).exists(), "F15 {path}");
+    }
+    for path in subjects(findings, "F6") {
+        let inside = path.trim_start_matches('/');
+        assert!(candidate.join(inside).symlink_metadata().is_err(), "F6 {path}");
+    }
+    for path in ["/usr/bin/cat", "/usr/bin/perl"] {
+        assert!(subjects(findings, "F1").contains(path), "{path}");
+    }
+}
+
+fn everything_holds(candidate: &str) {
+    let pair = Pair::with(candidate);
+    let findings = pair.check();
+    let (before, after) = (pair.facts("lab"), pair.facts("exchanged"));
+    copies_are_as_predicted(&pair, &findings);
+    libraries_are_as_predicted(&findings, &before, &after);
+    programs_are_as_predicted(&findings, &before, &after);
+    verify_is_as_predicted(&findings, &before, &after);
+    records_are_as_predicted(&pair, &findings, &after);
+}
+
+/// Debian 12 with its security updates; in the long form Debian 13 too.
+#[test]
+fn what_breaks_between_real_bases_was_predicted() {
+    for candidate in long::pick(&["bookworm"][..], &["bookworm", "trixie"]) {
+        everything_holds(candidate);
+    }
+}
