@@ -40,7 +40,7 @@ pub fn run(common: &Common, args: &Share) -> Result<Exit> {
         let before = session.describe(&facts.dir)?.shared;
         let done = take_point(&session, &facts, &entry).and_then(|()| {
             shared::make(&session.pool.layout)?;
-            paths.iter().try_for_each(|path| share(&session, &facts, merged, path, &entry))?;
+            share(&session, &facts, merged, &paths, &entry)?;
             files::sync_file_system(session.pool.layout.top())
         });
         let is_as_before = session.describe(&facts.dir).is_ok_and(|profile| profile.shared == before);
@@ -225,21 +225,54 @@ fn need_place(session: &Session, merged: &Path, inside: &Path) -> Result<()> {
     }
 }
 
-fn share(session: &Session, facts: &ProfileFacts, merged: &Path, inside: &Path, entry: &Entry) -> Result<()> {
+/// All of them are listed by one write, or none: until then the profile has its own still.
+fn share(
+    session: &Session,
+    facts: &ProfileFacts,
+    merged: &Path,
+    paths: &[PathBuf],
+    entry: &Entry,
+) -> Result<()> {
+    let mut made = Vec::new();
+    let listed = put(session, merged, paths, entry, &mut made).and_then(|()| list_all(session, facts, paths));
+    if listed.is_err() && is_listed_none(session, facts, &made) {
+        made.iter().try_for_each(|inside| files::remove_tree(&session.pool.layout.shared().join(inside)))?;
+    }
+    listed?;
+    // Where nothing is, the next start makes the place.
+    let own = paths.iter().map(|inside| merged.join(inside)).filter(|path| path.symlink_metadata().is_ok());
+    own.into_iter().try_for_each(|path| shared::empty(&path))
+}
+
+fn is_listed_none(session: &Session, facts: &ProfileFacts, paths: &[&PathBuf]) -> bool {
+    let listed = session.describe(&facts.dir).map(|profile| profile.shared);
+    listed.is_ok_and(|listed| !paths.iter().any(|path| listed.contains(path)))
+}
+
+/// Copies what others do not share already.
+fn put<'a>(
+    session: &Session,
+    merged: &Path,
+    paths: &'a [PathBuf],
+    entry: &Entry,
+    made: &mut Vec<&'a PathBuf>,
+) -> Result<()> {
     let layout = &session.pool.layout;
-    if layout.shared().join(inside).symlink_metadata().is_err() {
-        shared::put(layout, merged, inside, entry.number)?;
+    for inside in paths {
+        if layout.shared().join(inside).symlink_metadata().is_err() {
+            shared::put(layout, merged, inside, entry.number)?;
+            made.push(inside);
+        }
     }
+    Ok(())
+}
+
+fn list_all(session: &Session, facts: &ProfileFacts, paths: &[PathBuf]) -> Result<()> {
     let mut profile = session.describe(&facts.dir)?;
-    if !profile.shared.iter().any(|path| path == inside) {
-        profile.shared.push(inside.to_path_buf());
-        profile.shared.sort();
-        session.write_description(&facts.dir, &profile)?; // the visible moment
-    }
-    match merged.join(inside).symlink_metadata() {
-        Ok(_) => shared::empty(&merged.join(inside)),
-        Err(_) => Ok(()), // the next start makes the place
-    }
+    profile.shared.extend(paths.iter().cloned());
+    profile.shared.sort();
+    profile.shared.dedup();
+    session.write_description(&facts.dir, &profile) // the visible moment
 }
 
 fn begin(session: &Session, facts: &ProfileFacts, verb: &str, paths: &[PathBuf]) -> Result<Entry> {

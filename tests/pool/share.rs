@@ -173,6 +173,26 @@ fn unshare_replaces_no_link() {
     rig.verify();
 }
 
+/// Several paths are one change: when one cannot be copied, none is shared, and nothing of them is left.
+#[test]
+fn all_paths_are_shared_or_none() {
+    let rig = with_music();
+    share(&rig, "lab", &["/etc/wifi.conf"]).ok();
+    fs::write(rig.in_pool("@data/shared/opt"), "in the way").unwrap();
+    let (tree, entries, shared) =
+        (rig.tree("lab"), rig.entries("lab").len(), read(&rig.in_pool("@data/shared")));
+    share(&rig, "lab", &["/srv/music", "/opt/data"]).says(3, "opt");
+    let listed = rig.profile(&["share", "--list", "--json"]).json();
+    assert_eq!(listed, serde_json::json!([{"path": "etc/wifi.conf", "profiles": ["lab"]}]));
+    assert!(!rig.in_pool("@data/shared/srv/music").exists());
+    assert_same(&tree, &rig.tree("lab"));
+    assert_eq!(rig.last_entry("lab").1["state"], "cancelled");
+    assert_eq!(rig.entries("lab").len(), entries + 1);
+    fs::remove_dir(rig.in_pool("@data/shared/srv")).unwrap(); // a folder on the way to nothing
+    assert_same(&shared, &read(&rig.in_pool("@data/shared")));
+    rig.verify();
+}
+
 /// The half copy of a share that was cut goes with the next change; a person's file of a like name stays.
 #[test]
 fn a_cut_share_leaves_no_half_copy() {

@@ -11,12 +11,13 @@ use std::time::Instant;
 use nix::mount::{MntFlags, umount2};
 use serde_json::Value;
 
+use crate::data::left_aside;
 use crate::facts::{Facts, Profile};
 use crate::image::{Replay, Store};
 use crate::judge::{Between, Mixed};
 use crate::machine::{call, namespace_of_its_own};
 use crate::points::{Point, Random};
-use crate::recorder::Loop;
+use crate::recorder::{Loop, unmount};
 use crate::recording::Recording;
 use crate::rig::Done;
 use crate::say;
@@ -181,9 +182,10 @@ impl Crash<'_> {
         let mixed = between.judge(&seen)?;
         readers(device, &seen)?;
         if self.draws(3) || mixed.as_ref().is_some_and(|mixed| mixed.entry.is_some()) {
-            self.recover(device, &seen, mixed)?;
+            self.recover(device, &seen, mixed, between)?;
+            self.again(device, between)?;
         }
-        umount2(&self.top, MntFlags::empty()).map_err(|e| format!("umount: {e}"))
+        unmount(&self.top)
     }
 
     fn facts(&self) -> Result<Facts, String> {
@@ -191,7 +193,13 @@ impl Crash<'_> {
     }
 
     /// Any command that changes something closes what the cut left open. For a package run that is undo.
-    fn recover(&mut self, device: &str, seen: &Facts, mixed: Option<Mixed>) -> Result<(), String> {
+    fn recover(
+        &mut self,
+        device: &str,
+        seen: &Facts,
+        mixed: Option<Mixed>,
+        between: &Between,
+    ) -> Result<(), String> {
         let mut expected = seen.profiles.clone();
         match (mixed, seen.profiles.keys().next()) {
             (Some(Mixed { entry: Some(entry), written }), _) => {
@@ -207,6 +215,7 @@ impl Crash<'_> {
                         undo.err
                     ));
                 }
+                put_back(&between.before.profiles["lab"], &now)?;
                 expected.insert("lab".into(), now);
                 self.ended.undone += 1;
             }
@@ -221,7 +230,32 @@ impl Crash<'_> {
             }
         }
         let after = self.facts()?;
-        self.in_order(device, &expected, &after)
+        self.in_order(device, &expected, &after)?;
+        for (id, profile) in after.profiles.iter().filter(|_| between.is_ours()) {
+            between.recovered(id, profile)?;
+        }
+        Ok(())
+    }
+
+    /// What was cut can be said again, and then it is done, whatever the cut had left.
+    fn again(&self, device: &str, between: &Between) -> Result<(), String> {
+        let Some(words) = between.step.and_then(|step| step.again) else { return Ok(()) };
+        let again = call("flipper-profile", device, words, b"");
+        if !matches!(again.status, 0 | 2) {
+            return Err(format!("{words:?}, again, ends with {}: {}{}", again.status, again.out, again.err));
+        }
+        ends(&call("flipper-profile", device, &["run", "lab", "true"], b""), 0, "a start")?;
+        let (now, after) = (self.facts()?, &between.after.profiles["lab"]);
+        let is = now.profiles.get("lab").ok_or("lab is gone")?;
+        let done = Between { before: between.after, after: between.after, step: None, unsynced: None };
+        done.recovered("lab", is)?;
+        if is.data.listed != after.data.listed {
+            return Err(format!("{words:?}, again ({}), and lab lists {}", again.err, is.data.listed));
+        }
+        if !is.tree.is_back(&after.tree) {
+            return Err(format!("{words:?}, again, and:\n{}", after.tree.differences(&is.tree)));
+        }
+        verify(device, is_harmless)
     }
 
     /// Nothing is open, nothing half made lies about, every profile starts and can be written to.
@@ -244,6 +278,11 @@ impl Crash<'_> {
                 return Err(format!("recovered, and {place}/{left} is left"));
             }
         }
+        for id in after.profiles.keys() {
+            if let Some(left) = left_aside(&self.top, id).map_err(|e| e.to_string())? {
+                return Err(format!("recovered, and {left} of {id} is left"));
+            }
+        }
         for (id, profile) in expected {
             let now = after.profiles.get(id).ok_or_else(|| format!("recovery lost {id}"))?;
             if now.current != profile.current || !now.tree.is_back(&profile.tree) {
@@ -257,6 +296,13 @@ impl Crash<'_> {
         }
         Ok(())
     }
+}
+
+/// Files of the person's own that a package run took out of state/ are back with the undo of the run.
+fn put_back(before: &Profile, now: &Profile) -> Result<(), String> {
+    let own = before.data.state.lines.iter().filter(|(path, _)| path.starts_with("srv"));
+    let mut lost = own.filter(|(path, line)| now.data.state.lines.get(*path) != Some(line));
+    lost.next().map_or(Ok(()), |(path, _)| Err(format!("undo does not bring back {}", path.display())))
 }
 
 /// Our programs see what lies there, and find nothing that a cut does not explain.

@@ -9,12 +9,11 @@ use std::process::Command;
 use flipper_profiles::model::{Entry, EntryNumber, Kind, Layout, State};
 use flipper_profiles::system::journal::Journal;
 use flipper_profiles::system::{btrfs, files};
-use nix::mount::{MntFlags, umount2};
 
 use crate::image::{Replay, Store};
 use crate::log::Act;
 use crate::points::{Kept, Point};
-use crate::recorder::{Loop, Recorder, need};
+use crate::recorder::{Loop, Recorder, need, unmount};
 use crate::recording::{Recording, SIZE, in_a_thread};
 use crate::{check, say};
 
@@ -74,7 +73,7 @@ fn record() -> (Recording, Vec<Mark>) {
         entries(&recorder, &Layout::new(&top), round);
         points(&recorder, &Layout::new(&top), round);
     }
-    need(Command::new("umount").arg(&top));
+    unmount(&top).expect("unmount");
     let log = fs::File::open(dir.path().join("log")).expect("open the log");
     let (requests, marks) = recorder.stop();
     (Recording { log, requests, steps: Vec::new(), bases: Default::default() }, marks)
@@ -138,7 +137,7 @@ fn holds(image: &Path, top: &Path, mark: &str) -> bool {
         "unsynced" => top.join(format!("@journal/entries/unsynced-{number}")).exists(),
         _ => found.ok().flatten().is_some_and(|entry| entry.is_open() != (what == "closed")),
     };
-    umount2(top, MntFlags::empty()).expect("umount");
+    unmount(top).expect("unmount");
     check::forget(&device.path);
     so
 }

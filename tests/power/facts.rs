@@ -1,17 +1,19 @@
 //! What a pool holds, read from its files and links alone: none of our programs is asked. At recording
 //! time it says what each step did; of a crash image, what is left.
 
-use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::hash::{Hash, Hasher};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use flipper_profiles::model::carried::{compared, is_carried};
+use flipper_profiles::model::state_path::MARK;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::data::Data;
 
 /// One line for each path: kind, mode, ids, extended attributes, content.
 pub type Lines = BTreeMap<PathBuf, String>;
@@ -23,7 +25,7 @@ pub type Bases = BTreeMap<String, Lines>;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Tree {
     pub base: String,
-    lines: Lines,
+    pub lines: Lines,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -31,6 +33,7 @@ pub struct Profile {
     pub current: u64,
     pub tree: Tree,
     pub points: BTreeMap<u64, Tree>,
+    pub data: Data,
 }
 
 /// Owner (`.pool` for the pool's own) and number.
@@ -64,6 +67,13 @@ impl Tree {
         text
     }
 
+    /// Each path is as in one of the two, and what is in both is there.
+    pub fn is_between(&self, before: &Tree, after: &Tree) -> bool {
+        let paths: BTreeSet<_> = [self, before, after].iter().flat_map(|tree| tree.lines.keys()).collect();
+        let of = |tree: &Tree, path: &Path| tree.lines.get(path).cloned();
+        paths.into_iter().all(|path| [before, after].iter().any(|tree| of(self, path) == of(tree, path)))
+    }
+
     /// The same system, as undo promises it: without what stays with the profile.
     pub fn is_back(&self, before: &Tree) -> bool {
         let strip = |tree: &Tree| {
@@ -82,7 +92,7 @@ impl Facts {
             if name.starts_with(".deleted-") {
                 facts.deleted.insert(name);
             } else if !name.starts_with('.') {
-                let profile = profile(&top.join("@profiles").join(&name), bases)?;
+                let profile = profile(top, &name, bases)?;
                 facts.profiles.insert(name, profile);
             }
         }
@@ -105,7 +115,8 @@ impl Facts {
     }
 }
 
-fn profile(dir: &Path, bases: &Bases) -> io::Result<Profile> {
+fn profile(top: &Path, id: &str, bases: &Bases) -> io::Result<Profile> {
+    let dir = &top.join("@profiles").join(id);
     let link = fs::read_link(dir.join("current"))?;
     let number = link.strip_prefix("roots").ok().and_then(|name| name.to_str()?.parse().ok());
     let current = number.ok_or_else(|| wrong(dir, &format!("current points to {}", link.display())))?;
@@ -116,7 +127,7 @@ fn profile(dir: &Path, bases: &Bases) -> io::Result<Profile> {
             points.insert(number, self::tree(&dir.join("snapshots").join(name), bases)?);
         }
     }
-    Ok(Profile { current, tree, points })
+    Ok(Profile { current, tree, points, data: Data::read(top, dir, current)? })
 }
 
 /// What was copied up and is as in the base is left out: opening a lock file for writing copies it.
@@ -179,8 +190,13 @@ pub fn lines(dir: &Path) -> io::Result<Lines> {
     Ok(lines)
 }
 
+/// A file joined to nothing would be a directory.
+fn at(top: &Path, inside: &Path) -> PathBuf {
+    if inside.as_os_str().is_empty() { top.to_owned() } else { top.join(inside) }
+}
+
 fn walk(top: &Path, inside: &Path, lines: &mut Lines) -> io::Result<()> {
-    let path = top.join(inside);
+    let path = at(top, inside);
     let meta = fs::symlink_metadata(&path)?;
     lines.insert(inside.to_owned(), line(top, inside, &meta)?);
     if meta.is_dir() {
@@ -192,7 +208,7 @@ fn walk(top: &Path, inside: &Path, lines: &mut Lines) -> io::Result<()> {
 }
 
 fn line(top: &Path, inside: &Path, meta: &fs::Metadata) -> io::Result<String> {
-    let path = &top.join(inside);
+    let path = &at(top, inside);
     let kind = meta.file_type();
     let content = match () {
         _ if kind.is_symlink() => format!("{:?}", fs::read_link(path)?),
@@ -208,7 +224,7 @@ fn line(top: &Path, inside: &Path, meta: &fs::Metadata) -> io::Result<String> {
     let mut attributes: Vec<_> = xattr::list(path)?.collect();
     attributes.sort();
     for name in attributes {
-        let of_overlay = name.as_bytes().starts_with(b"trusted.overlay.");
+        let of_overlay = name.as_bytes().starts_with(b"trusted.overlay.") || name == MARK;
         if !of_overlay || name.as_bytes() == b"trusted.overlay.opaque" {
             text.push_str(&format!(" {name:?}={}", hash(&xattr::get(path, &name)?.unwrap_or_default())));
         }
@@ -216,8 +232,7 @@ fn line(top: &Path, inside: &Path, meta: &fs::Metadata) -> io::Result<String> {
     Ok(text)
 }
 
+/// Not the standard hasher: compiled for tests it takes as long as all the rest.
 fn hash(bytes: &[u8]) -> String {
-    let mut hasher = DefaultHasher::new();
-    bytes.hash(&mut hasher);
-    format!("{}:{:016x}", bytes.len(), hasher.finish())
+    format!("{}:{}", bytes.len(), crate::rig::hex(&Sha256::digest(bytes)[..8]))
 }

@@ -24,8 +24,9 @@ impl Store {
         File::create(&outer).and_then(|file| file.set_len(64 << 30)).expect("make");
         fs::create_dir(&top).expect("make");
         need(Command::new("mkfs.btrfs").args(["--quiet", "--metadata", "single"]).arg(&outer));
-        // Nothing in it outlives this process: it may forget as it likes.
-        let options = "loop,nodatasum,noatime,nobarrier,commit=300";
+        // Nothing in it outlives this process: it may forget as it likes. What an image held goes back to
+        // the disk below with the next commit: thousands of them would fill that.
+        let options = "loop,nodatasum,noatime,nobarrier,commit=20,discard";
         need(Command::new("mount").args(["-o", options]).arg(&outer).arg(&top));
         fs::remove_file(&outer).expect("remove"); // it goes with its mount, whatever ends this process
         Store { dir }

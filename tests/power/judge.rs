@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! settled        nothing under way: everything as after the last step
-//! ours           each profile as before or as after, and as after if its entry is closed
+//! ours           each profile as before or as after, and as after if its entry is closed; state/ and what
+//!                is shared by themselves, until the next command brings both together
 //! live           lab as before, or as far as it had been written, and then the new point is as before
 //! live, and on   acknowledged in a run that goes on, and nothing synced since: its entry is closed, its
 //!                point is as before, and of what maintainer scripts wrote anything may be missing
@@ -11,6 +12,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::data::View;
 use crate::facts::{EntryKey, Facts, Profile};
 use crate::recording::Done;
 use crate::workload::Sort;
@@ -52,10 +54,16 @@ impl Between<'_> {
         self.names("deleted profile", &self.before.deleted, &self.after.deleted, &seen.deleted)?;
         let mut mixed = None;
         for (id, profile) in &seen.profiles {
+            self.copies(id, profile)?;
             mixed = mixed.or(self.profile(id, profile, seen)?);
         }
         self.done_if_closed(seen)?;
         Ok(mixed)
+    }
+
+    /// A change of ours, or nothing: state/ and what is shared are as they were said to be, too.
+    pub fn is_ours(&self) -> bool {
+        matches!(self.sort(), Sort::Ours | Sort::PutsBack) && self.unsynced.is_none()
     }
 
     fn sort(&self) -> Sort {
@@ -117,6 +125,9 @@ impl Between<'_> {
     fn profile(&self, id: &str, seen: &Profile, all: &Facts) -> Result<Option<Mixed>, String> {
         let (before, after) = (self.before.profiles.get(id), self.after.profiles.get(id));
         self.points(id, seen, before, after)?;
+        if self.is_ours() {
+            return self.as_it_was(id, seen).map(|()| None);
+        }
         let as_it_was = |was: Option<&Profile>| {
             was.is_some_and(|was| was.current == seen.current && was.tree == seen.tree)
         };
@@ -149,6 +160,79 @@ impl Between<'_> {
             difference(before),
             difference(after)
         ))
+    }
+
+    /// Before recovery root and data may each be as before or as after; what is put back into state/ comes
+    /// one after the other.
+    fn as_it_was(&self, id: &str, seen: &Profile) -> Result<(), String> {
+        let states: Vec<_> =
+            [self.before, self.after].iter().filter_map(|all| all.profiles.get(id)).collect();
+        let covered = states.iter().flat_map(|was| was.data.covers()).chain(seen.data.covers()).collect();
+        let is = seen.view(&seen.data.state, &covered);
+        let were: Vec<(u64, View)> =
+            states.iter().map(|was| (was.current, was.view(&was.data.state, &covered))).collect();
+        if !were.iter().any(|(current, was)| *current == seen.current && was.root == is.root) {
+            let others = were
+                .iter()
+                .map(|(current, was)| format!("root {current}\n{}", was.root.differences(&is.root)));
+            let others: Vec<_> = others.collect();
+            return Err(format!(
+                "{id}: root {} is neither before nor after: {}",
+                seen.current,
+                others.join("")
+            ));
+        }
+        let one_by_one =
+            self.sort() == Sort::PutsBack && is.data.is_between(&were[0].1.data, &were[1].1.data);
+        if !one_by_one && !were.iter().any(|(_, was)| was.data == is.data) {
+            let others: Vec<_> = were.iter().map(|(_, was)| was.data.differences(&is.data)).collect();
+            return Err(format!("{id}: its data is neither before nor after:\n{}", others.join("and\n")));
+        }
+        match states.iter().any(|was| was.data.listed == seen.data.listed) {
+            true => Ok(()),
+            false => Err(format!("{id} lists {}", seen.data.listed)),
+        }
+    }
+
+    /// Recovered, and nobody uses it: root and data belong together.
+    pub fn recovered(&self, id: &str, now: &Profile) -> Result<(), String> {
+        let states: Vec<_> =
+            [self.before, self.after].iter().filter_map(|all| all.profiles.get(id)).collect();
+        let covered = states.iter().flat_map(|was| was.data.covers()).chain(now.data.covers()).collect();
+        let is = now.view(&now.data.state, &covered);
+        let mut others = String::new();
+        for was in states {
+            let view = was.view(was.data.at_rest(), &covered);
+            if was.current == now.current && is.root.is_back(&view.root) && is.data == view.data {
+                return Ok(());
+            }
+            let (root, data) = (view.root.differences(&is.root), view.data.differences(&is.data));
+            others.push_str(&format!("root {}\n{root}{data}", was.current));
+        }
+        Err(format!("recovered, and {id} is neither before nor after: root {}, {others}", now.current))
+    }
+
+    /// What an undo brings state/ back from never changes, and is there as long as its point.
+    fn copies(&self, id: &str, seen: &Profile) -> Result<(), String> {
+        let of =
+            |all: &Facts| all.profiles.get(id).map(|profile| profile.data.copies.clone()).unwrap_or_default();
+        let (was, will) = (of(self.before), of(self.after));
+        let kept = |number: &&u64| !self.after.profiles.contains_key(id) || will.contains_key(number);
+        for number in was.keys().filter(kept) {
+            if seen.data.copies.get(number) != was.get(number) {
+                return Err(format!("{id}: the copy of state/ beside point {number} is not as it was"));
+            }
+        }
+        if !self.is_ours() {
+            return Ok(());
+        }
+        let before = self.before.profiles.get(id).map(|profile| &profile.data.state);
+        for (number, copy) in seen.data.copies.iter().filter(|(number, _)| !was.contains_key(number)) {
+            if will.get(number) != Some(copy) && before != Some(copy) {
+                return Err(format!("{id}: there is a copy of state/ beside point {number}"));
+            }
+        }
+        Ok(())
     }
 
     /// Something has been written: then there is an entry, and its point is as before.
@@ -198,7 +282,7 @@ impl Between<'_> {
 
     /// An entry is closed last: what it says is so.
     fn done_if_closed(&self, seen: &Facts) -> Result<(), String> {
-        if self.sort() != Sort::Ours {
+        if !self.is_ours() {
             return Ok(());
         }
         let new = |key: &&EntryKey| !self.before.entries.contains_key(*key);
@@ -207,8 +291,7 @@ impl Between<'_> {
                 continue;
             }
             for (id, profile) in &self.after.profiles {
-                let is = seen.profiles.get(id);
-                if is.is_none_or(|is| is.current != profile.current || is.tree != profile.tree) {
+                if seen.profiles.get(id).is_none_or(|is| !as_after(is, profile)) {
                     return Err(format!("entry {key:?} says completed, and {id} is not as after it"));
                 }
             }
@@ -218,4 +301,10 @@ impl Between<'_> {
         }
         Ok(())
     }
+}
+
+fn as_after(is: &Profile, after: &Profile) -> bool {
+    let covered = is.data.covers().union(&after.data.covers()).cloned().collect();
+    let views = [is, after].map(|profile| profile.view(&profile.data.state, &covered));
+    is.current == after.current && is.data.listed == after.data.listed && views[0] == views[1]
 }

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 
-use crate::recorder::{Recorder, need};
+use crate::recorder::{Recorder, need, unmount};
 use crate::rig::{self, Done};
 
 /// A mount namespace with a /run of its own, for the calling thread and what it starts.
@@ -116,7 +116,7 @@ impl Machine {
     pub fn stop(mut self) -> Recorder {
         assert!(self.running.is_none(), "somebody is still in it");
         if self.held {
-            need(Command::new("umount").arg(&self.top));
+            unmount(&self.top).expect("unmount");
             self.held = false;
         }
         self.recorder.take().expect("it records")

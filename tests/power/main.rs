@@ -17,6 +17,7 @@ mod tree;
 mod check;
 mod closing;
 mod controls;
+mod data;
 mod facts;
 mod image;
 mod judge;

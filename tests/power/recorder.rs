@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
+use nix::mount::{MntFlags, umount2};
 use nix::sys::signal::Signal;
 
 use crate::log::{self, Act, Request};
@@ -100,7 +102,7 @@ impl Recorder {
     pub fn stop(mut self) -> (Vec<Request>, Vec<(usize, String)>) {
         drop(self.device.take());
         drop(self.marks.take());
-        need(Command::new("umount").arg(self.dir.join("device")));
+        unmount(&self.dir.join("device")).expect("unmount the recorded file");
         self.fuse.wait().expect("wait");
         end(&mut self.daemon);
         let path = self.dir.join("log");
@@ -209,6 +211,20 @@ fn wait_for(what: &str, dir: &Path, mut there: impl FnMut() -> bool) {
         let said = std::fs::read_to_string(dir.join("said")).unwrap_or_default();
         assert!(begun.elapsed() < Duration::from_secs(30), "{what} does not come up: {said}");
         std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Whole, not detached: what it held is written. A program that another thread starts has our files open for
+/// a moment, until it is another program.
+pub fn unmount(top: &Path) -> Result<(), String> {
+    let begun = Instant::now();
+    loop {
+        match umount2(top, MntFlags::empty()) {
+            Err(Errno::EBUSY) if begun.elapsed() < Duration::from_secs(20) => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            done => return done.map_err(|e| format!("umount {}: {e}", top.display())),
+        }
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Recording {
 pub struct Done {
     pub name: &'static str,
     pub sort: Sort,
+    /// Said to flipper-profile, it finishes what a cut left half done.
+    pub again: Option<&'static [&'static str]>,
     /// It began after this many requests, and was acknowledged after this many.
     pub begun: usize,
     pub ended: usize,
@@ -98,6 +100,7 @@ pub fn record(dir: tempfile::TempDir, steps: &[Step]) -> Recording {
     let done = steps.iter().zip(after).zip(times.chunks(2)).map(|((step, after), times)| Done {
         name: step.name,
         sort: step.sort,
+        again: step.again,
         begun: times[0],
         ended: times[1],
         after,
@@ -132,6 +135,6 @@ fn debian_root(dir: &Path) -> PathBuf {
     pool.call("flipper-profile", &["mount", "lab", at.to_str().expect("text")]).ok();
     let words = ["tar", "--xattrs", "--acls", "--one-file-system", "-C", at.to_str().expect("text")];
     command(&[&words[..], &["-cf", tar.to_str().expect("text"), "."]].concat(), &[], b"").ok();
-    crate::recorder::need(std::process::Command::new("umount").arg(&at));
+    crate::recorder::unmount(&at).expect("unmount");
     tar
 }

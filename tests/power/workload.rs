@@ -11,6 +11,8 @@ pub enum Sort {
     Init,
     /// A change of ours: as before, or as after.
     Ours,
+    /// The same, and what it puts back into state/ comes one after the other.
+    PutsBack,
     /// Something writes into `lab` as it goes (apt, dpkg, a path put back): how far it got, and then a
     /// point that is as before.
     Live,
@@ -26,6 +28,8 @@ pub struct Step {
     act: Box<dyn Fn(&mut Machine) -> Done>,
     /// How it ends: a package run may fail on purpose.
     status: i32,
+    /// See recording.rs.
+    pub again: Option<&'static [&'static str]>,
 }
 
 impl Step {
@@ -37,7 +41,12 @@ impl Step {
 }
 
 fn step(name: &'static str, sort: Sort, act: impl Fn(&mut Machine) -> Done + 'static) -> Step {
-    Step { name, sort, act: Box::new(act), status: 0 }
+    Step { name, sort, act: Box::new(act), status: 0, again: None }
+}
+
+/// A change of ours that can be said twice.
+fn twice(name: &'static str, words: &'static [&'static str]) -> Step {
+    Step { again: Some(words), ..step(name, Sort::Ours, |m| m.profile(words)) }
 }
 
 fn init() -> Step {
@@ -49,9 +58,19 @@ fn init() -> Step {
 
 /// Everything, on a real Debian root (a tarball) with our package in it; `archive` is the test archive.
 pub fn whole(root: String, archive: Vec<u8>) -> Vec<Step> {
+    let mut steps = packages(root, archive);
+    steps.extend(data());
+    steps.extend(resets());
+    steps
+}
+
+fn apt(words: &str) -> String {
+    format!("apt-get -qq -y -o Dpkg::Options::=--force-confold {words} 2>&1")
+}
+
+fn packages(root: String, archive: Vec<u8>) -> Vec<Step> {
     use Sort::{Live, Ours, Writing};
     let import = root.clone();
-    let apt = |words: &str| format!("apt-get -qq -y -o Dpkg::Options::=--force-confold {words} 2>&1");
     let (install, upgrade) =
         (apt("install plain=1 conf=1 service"), apt("install plain=2 conf=2 alternative"));
     let (remove, broken) = (apt("remove service"), apt("install bad-post"));
@@ -94,6 +113,63 @@ pub fn whole(root: String, archive: Vec<u8>) -> Vec<Step> {
     ]
 }
 
+/// What undo leaves alone: it comes into state/ and to what profiles share, and goes out again.
+fn data() -> Vec<Step> {
+    use Sort::{Live, Ours, PutsBack, Writing};
+    let (install, purge) = (apt("install keeper=1"), apt("purge keeper"));
+    vec![
+        step("files of one's own", Writing, |m| m.run(FILES)),
+        twice("state add", &["state", "add", "lab", "/srv/data"]),
+        step("enter, for state", Writing, |m| m.enter("true")),
+        step("state add of what runs", Ours, |m| m.profile(&["state", "add", "lab", "/srv/late"])),
+        step("leave, for state", Ours, |m| m.leave()),
+        step("a start that moves it", Ours, |m| m.run("true")),
+        twice("share", &["share", "--profile", "lab", "/srv/music", "/etc/wifi.conf"]),
+        step("share, another", Ours, |m| m.profile(&["share", "--profile", "third", "/srv/music"])),
+        step("write there", Writing, |m| {
+            m.run("for d in data late music; do echo new > /srv/$d/new; done; sync")
+        }),
+        step("apt install keeper", Live, move |m| m.run(&install)),
+        twice("state add of a package's", &["state", "add", "lab", "/srv/keeper"]),
+        step("apt purge", Live, move |m| m.run(&purge)),
+        step("undo of a purge", PutsBack, |m| m.undo(&[])),
+        twice("unshare", &["unshare", "--profile", "lab", "/srv/music", "/etc/wifi.conf"]),
+        twice("state remove", &["state", "remove", "lab", "/srv/data"]),
+        step("undo to before it was removed", Ours, |m| m.undo(&[])),
+        twice("share again", &["share", "--profile", "lab", "/srv/music"]),
+    ]
+}
+
+/// Back to pristine, with and without state/, at once and when a run has ended.
+fn resets() -> Vec<Step> {
+    use Sort::{Ours, Writing};
+    let wipe = |m: &mut Machine| m.profile(&["reset", "lab", "--wipe", "--yes"]);
+    vec![
+        step("a setting of one's own", Writing, |m| {
+            m.run("echo mine > /etc/mine; echo log > /var/log/mine; sync")
+        }),
+        step("undo that keeps", Ours, |m| m.undo(&["--keep", "/etc/mine", "--keep", "/srv/data"])),
+        step("reset", Ours, |m| m.profile(&["reset", "lab", "--yes", "--keep", "/etc/mine"])),
+        step("undo of a reset", Ours, |m| m.undo(&[])),
+        step("reset --wipe", Ours, wipe),
+        step("write over it", Writing, |m| m.run("echo log > /var/log/fresh; sync")),
+        step("undo of a wipe", Ours, |m| m.undo(&[])),
+        // What is listed and not in a new state/ comes into it at the next start, after it took its place.
+        twice("state remove of a package's", &["state", "remove", "lab", "/srv/keeper"]),
+        twice("state remove, another", &["state", "remove", "lab", "/srv/late"]),
+        step("enter, for a wipe", Writing, |m| m.enter("true")),
+        step("reset --wipe of what runs", Ours, wipe),
+        step("cancel of a wipe", Ours, |m| m.undo(&["--cancel"])),
+        step("reset --wipe of what runs, again", Ours, wipe),
+        step("leave, for a wipe", Ours, |m| m.leave()),
+        step("a start with a new state/", Ours, |m| m.run("true")),
+        step("enter, for the undo of it", Writing, |m| m.enter("true")),
+        step("undo of a wipe, of what runs", Ours, |m| m.undo(&[])),
+        step("leave, for the undo of it", Ours, |m| m.leave()),
+        step("set, which brings state/ back", Ours, |m| m.profile(&["set", "lab", "--note", "back"])),
+    ]
+}
+
 /// A few steps on a tiny root, for the controls. The undo waits for the end of a run, so that nothing it
 /// does after its last fsync makes durable what that fsync was to; `cheated`: without any fsync.
 pub fn tiny(root: String, cheated: bool) -> Vec<Step> {
@@ -113,3 +189,12 @@ pub fn tiny(root: String, cheated: bool) -> Vec<Step> {
 pub const UNDO: &str = "undo of what runs";
 
 const ARCHIVE: &str = "set -e; tar x -C /home; apt-get -qq update; sync";
+
+/// With everything a file can have, in two folders for state/, one to be shared, and a file to be shared.
+const FILES: &str = r#"set -e; mkdir -p /srv/data/deep /srv/late /srv/music; cd /srv/data
+echo one > one; ln one deep/same; ln -s one link; mknod deep/node c 1 3; chmod 2770 deep; chown 7:8 . one
+setfattr -n user.flavour -v sweet one; echo odd > "$(printf 'badÿ
+name')"; chmod 4755 "$(printf 'badÿ
+name')"
+head -c 300000 /dev/urandom > big; cp -a one big /srv/late; cp -a . /srv/music; echo net > /etc/wifi.conf
+chmod 600 /etc/wifi.conf; sync"#;

@@ -33,9 +33,10 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// A pool with the base `13.1` (the tiny root), nothing more. A copy of one that was made once.
+    /// A pool with the base `13.1` (the tiny root), nothing more. A copy of one that was made once: it has
+    /// no name any more, so it goes with this process, whatever ends it.
     pub fn new() -> Rig {
-        static PATTERN: OnceLock<PathBuf> = OnceLock::new();
+        static PATTERN: OnceLock<File> = OnceLock::new();
         let pattern = PATTERN.get_or_init(|| {
             let rig = Rig::bare();
             rig.profile(&["init", "--image", rig.image_name(), "--size", "1G", "--inode-floor", "65536"])
@@ -44,11 +45,9 @@ impl Rig {
             root::make(&tiny);
             rig.base(&["import", tiny.to_str().unwrap(), "--version", "13.1", "--clean"]).ok();
             rig.wait_until_detached();
-            let kept = std::env::temp_dir().join(format!("flipper-pattern-{}.img", std::process::id()));
-            fs::rename(&rig.image, &kept).unwrap();
-            unsafe { nix::libc::atexit(forget_pattern) };
-            kept
+            File::open(&rig.image).unwrap()
         });
+        let pattern = format!("/proc/{}/fd/{}", std::process::id(), pattern.as_raw_fd());
         let rig = Rig::bare();
         need(
             "cp",
@@ -309,11 +308,6 @@ impl Drop for Rig {
         }
         let _ = umount2("/run", MntFlags::MNT_DETACH);
     }
-}
-
-extern "C" fn forget_pattern() {
-    let kept = std::env::temp_dir().join(format!("flipper-pattern-{}.img", std::process::id()));
-    let _ = fs::remove_file(kept);
 }
 
 pub fn program_path(program: &str) -> &'static Path {

@@ -35,7 +35,7 @@ pub fn appear(pool: &Pool, profile: &ProfileDir, path: &StatePath) -> Result<()>
     let made = profile.state().join(path.inside());
     let is_seen = files::identity(&made)? == in_namespace(&pool.outer, || files::identity(&here))?;
     match is_seen {
-        true => super::mark(&made),
+        true => super::mark(&made, super::Mark::Whole),
         // A service with mounts of its own: what is written in either place is put together later.
         false => Err(Error::BadStatePath { path: here, why: "its mount is not seen from here".into() }),
     }

@@ -63,8 +63,31 @@ fn is_marked(dir: &Path) -> Result<bool> {
     Ok(xattr::get(dir, MARK).at("read attributes of", dir)?.is_some())
 }
 
-fn mark(dir: &Path) -> Result<()> {
-    xattr::set(dir, MARK, b"1").at("write attributes of", dir)
+fn mark(dir: &Path, how: Mark) -> Result<()> {
+    xattr::set(dir, MARK, how.value()).at("write attributes of", dir)
+}
+
+/// What the mark of a path says. Whatever it says: the path lies here, and is mounted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    /// It came in, and its files may lie in the upper still, where nobody sees them.
+    Came,
+    /// They do not.
+    Whole,
+}
+
+impl Mark {
+    fn value(self) -> &'static [u8] {
+        match self {
+            Mark::Came => b"came",
+            Mark::Whole => b"1",
+        }
+    }
+
+    fn is_on(self, dir: &Path) -> Result<bool> {
+        let value = xattr::get(dir, MARK).at("read attributes of", dir)?;
+        Ok(value.as_deref() == Some(self.value()))
+    }
 }
 
 fn unmark(dir: &Path) -> Result<()> {

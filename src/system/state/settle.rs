@@ -15,7 +15,7 @@ use crate::model::layout::{ProfileDir, RootDir};
 use crate::model::state_path::{OF_THE_ROOT, StatePath};
 
 use super::copy::{Copy, Layers};
-use super::{aside, found, is_in, is_marked, make_parents, mark, wanted};
+use super::{Mark, aside, found, is_in, is_marked, make_parents, mark, wanted};
 use crate::system::{files, roots, upper};
 
 /// One path that could not be brought where it belongs, or not be mounted. It stays where it was, whole.
@@ -45,6 +45,8 @@ impl Settling<'_> {
         for path in &wanted {
             if !is_in(&self.state(), path)? {
                 note(path, self.move_in(path));
+            } else if Mark::Came.is_on(&self.state().join(path.inside()))? {
+                note(path, self.finish_in(path));
             }
         }
         for path in found(&self.state())? {
@@ -87,7 +89,7 @@ impl Settling<'_> {
             copy.over = true;
         }
         copy.directory(&from, &new)?;
-        mark(&new)?;
+        mark(&new, Mark::Came)?;
         files::sync_file_system(&new)?;
         Ok(true)
     }
@@ -100,8 +102,15 @@ impl Settling<'_> {
         swap(&new, &old)?; // the visible moment
         files::sync_file_system(&state)?;
         files::remove_tree_for_good(&new)?;
+        self.finish_in(path)
+    }
+
+    /// The upper has only the place of it from here on. Cut before the mark says so, it is done again.
+    fn finish_in(&self, path: &StatePath) -> Result<()> {
         make_mount_point(self.root, self.base, path)?;
-        self.empty_upper(path)
+        self.empty_upper(path)?;
+        files::sync_file_system(self.root.path())?;
+        mark(&self.state().join(path.inside()), Mark::Whole)
     }
 
     fn move_out(&self, path: &StatePath) -> Result<()> {
@@ -201,7 +210,7 @@ pub fn fill_new(base: &Path, state: &Path, path: &StatePath) -> Result<()> {
     };
     let to = state.join(path.inside());
     Copy::new(&of_the_root(path)).directory(&from, &to)?;
-    mark(&to)
+    mark(&to, Mark::Whole)
 }
 
 /// An empty directory for a path whose package is about to come, as the root has it if it does. Without

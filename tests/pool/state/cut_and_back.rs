@@ -107,6 +107,9 @@ fn an_add_or_a_remove_that_is_cut() {
             let now = if listed { state_tree(&rig, "/srv/data") } else { merged(&rig, "/srv/data") };
             assert_same(&whole, &now);
             assert_eq!(listed, in_state(&rig, "/srv/data").exists(), "{verb}: {moment:?}");
+            // What is in state/ is not in the root a second time.
+            let hidden = listed && !names(&upper(&rig, "/srv/data")).is_empty();
+            assert!(!hidden, "{verb}: {moment:?}: {:?}", names(&upper(&rig, "/srv/data")));
             assert!(!rig.root_dir("lab").join(".state-out").exists(), "{verb}: {moment:?}");
             assert_eq!(names(&in_state(&rig, "/.flipper")), BTreeSet::new(), "{verb}: {moment:?}");
             rig.verify();

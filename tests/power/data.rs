@@ -1,0 +1,160 @@
+//! What a profile has besides its root: state/, what it shares with others, and its own list of both. Read
+//! like everything of a pool from its files alone. A person sees neither a root nor a state/, but one laid
+//! over the other: [`Profile::view`] is that.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use flipper_profiles::model::state_path::{ASIDE, MARK, OF_THE_ROOT, UNMARKED};
+use serde_json::Value;
+
+use crate::facts::{Lines, Profile, Tree, lines, names};
+
+/// A state/ or a copy of one: the paths that lie in it, whole, and what is in them. What only leads to one
+/// is left out.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Kept {
+    pub paths: BTreeSet<PathBuf>,
+    pub lines: Lines,
+}
+
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Data {
+    pub state: Kept,
+    /// What becomes state/ when nobody uses a root of the profile any more.
+    pub next: Option<Kept>,
+    /// `snapshots/57.state`
+    pub copies: BTreeMap<u64, Kept>,
+    /// What profile.json says of state/ and of shared paths.
+    pub listed: String,
+    /// The listed paths that are there in `@data/shared`.
+    shared: Kept,
+}
+
+/// What a person sees, without and within what undo leaves alone.
+#[derive(PartialEq, Eq)]
+pub struct View {
+    pub root: Tree,
+    pub data: Tree,
+}
+
+impl Data {
+    /// `current`: the root whose state/ may wait.
+    pub fn read(top: &Path, dir: &Path, current: u64) -> io::Result<Data> {
+        let description: Value = serde_json::from_slice(&fs::read(dir.join("profile.json"))?)?;
+        let paths = description["shared"].as_array().into_iter().flatten();
+        let paths = paths.filter_map(|path| Some(PathBuf::from(path.as_str()?))).collect();
+        let next = dir.join(format!(".state-{current}"));
+        let mut copies = BTreeMap::new();
+        for name in names(&dir.join("snapshots"))? {
+            if let Some(number) = name.strip_suffix(".state").and_then(|number| number.parse().ok()) {
+                copies.insert(number, Kept::read(&dir.join("snapshots").join(name))?);
+            }
+        }
+        Ok(Data {
+            state: Kept::read(&dir.join("state"))?,
+            next: if next.is_dir() { Some(Kept::read(&next)?) } else { None },
+            copies,
+            listed: format!("state {}, shared {}", description["state"], description["shared"]),
+            shared: Kept::of(&top.join("@data/shared"), paths)?,
+        })
+    }
+
+    /// state/ as it is when nobody uses a root.
+    pub fn at_rest(&self) -> &Kept {
+        self.next.as_ref().unwrap_or(&self.state)
+    }
+
+    /// Every path that is mounted over the root, once nobody uses it.
+    pub fn covers(&self) -> BTreeSet<PathBuf> {
+        self.at_rest().paths.iter().chain(&self.state.paths).chain(&self.shared.paths).cloned().collect()
+    }
+}
+
+impl Kept {
+    fn read(state: &Path) -> io::Result<Kept> {
+        let mut paths = BTreeSet::new();
+        find(state, Path::new(""), &mut paths)?;
+        Kept::of(state, paths)
+    }
+
+    fn of(top: &Path, paths: BTreeSet<PathBuf>) -> io::Result<Kept> {
+        let mut kept = Kept::default();
+        for path in paths.into_iter().filter(|path| top.join(path).symlink_metadata().is_ok()) {
+            let below = lines(&top.join(&path))?;
+            // Joined to nothing, a path would end with a slash.
+            let whole = |inside: PathBuf| match inside.as_os_str().is_empty() {
+                true => path.clone(),
+                false => path.join(inside),
+            };
+            let mut below: Lines = below.into_iter().map(|(inside, line)| (whole(inside), line)).collect();
+            below.retain(|inside, _| !is_of_the_root(inside));
+            kept.lines.extend(below);
+            kept.paths.insert(path);
+        }
+        Ok(kept)
+    }
+}
+
+/// Directories that bear the mark; what is below one is part of it.
+fn find(state: &Path, inside: &Path, found: &mut BTreeSet<PathBuf>) -> io::Result<()> {
+    for item in fs::read_dir(state.join(inside))? {
+        let item = item?;
+        let path = inside.join(item.file_name());
+        if path == Path::new(ASIDE) || !item.file_type()?.is_dir() {
+            continue;
+        }
+        let before_marks = UNMARKED.iter().any(|unmarked| path == Path::new(unmarked));
+        if before_marks || xattr::get(item.path(), MARK)?.is_some() {
+            found.insert(path);
+        } else {
+            find(state, &path, found)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_of_the_root(inside: &Path) -> bool {
+    OF_THE_ROOT.iter().any(|path| inside.starts_with(path))
+}
+
+impl Profile {
+    /// As a person sees it with this state/. `covered`: what counts as data, for two views alike.
+    pub fn view(&self, state: &Kept, covered: &BTreeSet<PathBuf>) -> View {
+        let is_below = |inside: &Path, paths: &BTreeSet<PathBuf>| {
+            !is_of_the_root(inside) && paths.iter().any(|path| inside.starts_with(path))
+        };
+        let mounted = state.paths.union(&self.data.shared.paths).cloned().collect();
+        let mut all = self.tree.lines.clone();
+        all.retain(|inside, _| !is_below(inside, &mounted));
+        all.extend(state.lines.clone());
+        all.extend(self.data.shared.lines.clone());
+        let (data, root) = all.into_iter().partition(|(inside, _)| is_below(inside, covered));
+        let of = |lines| Tree { base: self.tree.base.clone(), lines };
+        View { root: of(root), data: of(data) }
+    }
+}
+
+/// What must not be there any more when a profile has been recovered and nobody uses it.
+pub fn left_aside(top: &Path, id: &str) -> io::Result<Option<String>> {
+    let dir = top.join("@profiles").join(id);
+    let mut left: Vec<String> = names(&dir)?.into_iter().filter(|name| name.starts_with(".state-")).collect();
+    left.extend(names(&dir.join("state").join(ASIDE))?);
+    half_copies(&top.join("@data/shared"), &mut left)?;
+    Ok(left.into_iter().next())
+}
+
+/// `.music.57.new`
+fn half_copies(dir: &Path, left: &mut Vec<String>) -> io::Result<()> {
+    for name in names(dir)? {
+        let path = dir.join(&name);
+        if name.starts_with('.') && name.ends_with(".new") {
+            left.push(name);
+        } else if path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+            half_copies(&path, left)?;
+        }
+    }
+    Ok(())
+}
