@@ -11,7 +11,7 @@ fn nothing(_: &Tree) {}
 
 fn tool(version: &str) -> impl Fn(&Tree) {
     let deb = Deb::new("tool", version).file("usr/bin/tool", version).file("usr/bin/other", "the same");
-    move |tree| tree.install(&[deb.clone()])
+    move |tree| tree.install(std::slice::from_ref(&deb))
 }
 
 // ---- G1 ------------------------------------------------------------------------------------------
@@ -193,7 +193,7 @@ fn g3_found_a_choice_by_hand_that_is_gone() {
     let case = Case::of(editors(&[("nano", "40"), ("ed", "10")]), editors(&[("nano", "40")]), |profile| {
         alternatives(profile, &["--set", "editor", "/usr/bin/ed"]);
     });
-    case.is(&["G3 decision editor"]);
+    case.is(&["G3 decision editor", "P2 harmless ed"]);
     let evidence = case.evidence("G3");
     assert_eq!(evidence["chosen by hand and gone"], "/usr/bin/ed");
     assert_eq!(evidence["chosen instead"], "/usr/bin/nano");
@@ -206,7 +206,7 @@ fn g3_found_choices_of_both_sides() {
         editors(&[("nano", "40"), ("micro", "50")]),
         editors(&[("vim", "30")]),
     );
-    case.is(&["G3 automatic editor", "P1 automatic /var/lib/dpkg/status"]);
+    case.is(&["G3 automatic editor", "P1 automatic /var/lib/dpkg/status", "P3 harmless micro"]);
     let evidence = case.evidence("G3");
     assert_eq!(evidence["choices"], "/usr/bin/micro, /usr/bin/nano, /usr/bin/vim");
     assert_eq!(evidence["chosen"], "/usr/bin/micro, the best");
@@ -217,7 +217,7 @@ fn g3_found_a_group_whose_last_choice_goes() {
     let case = Case::of(editors(&[("nano", "40")]), nothing, |profile| {
         alternatives(profile, &["--set", "editor", "/usr/bin/nano"]);
     });
-    case.is(&["G3 decision editor"]);
+    case.is(&["G3 decision editor", "P2 harmless nano"]);
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn with_triggers(names: &[&str]) -> impl Fn(&Tree) {
 #[test]
 fn g4_found_triggers_of_another_base() {
     let case = Case::of(with_triggers(&["one"]), with_triggers(&["one", "two"]), with_triggers(&["mine"]));
-    case.is(&["G4 automatic /var/lib/dpkg/triggers", "P1 automatic /var/lib/dpkg/status"]);
+    case.is(&["G4 automatic /var/lib/dpkg/triggers", "P1 automatic /var/lib/dpkg/status", "P3 harmless two"]);
 }
 
 #[test]
