@@ -118,7 +118,10 @@ fn p12_near_miss_the_library_is_somewhere() {
     // In a directory of ld.so.conf, in one of the file's own, and in a package with another name.
     let conf = |tree: &Tree| {
         tree.write("etc/ld.so.conf", "include /etc/ld.so.conf.d/*.conf\n");
-        tree.write("etc/ld.so.conf.d/x.conf", "# x\n/usr/lib/special\n");
+        tree.write(
+            "etc/ld.so.conf.d/x.conf",
+            "# x\ninclude /etc/ld.so.conf.d/*.conf\n/usr/lib/special # here\n",
+        );
     };
     let old = |tree: &Tree| {
         conf(tree);
