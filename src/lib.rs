@@ -26,7 +26,8 @@
 //! `commands/stage.rs` (the order in which it is done, and the one moment that counts),
 //! `system/guard.rs` (what the kernel does not guard), `system/journal.rs` (what is the truth),
 //! `system/changed/mod.rs` (what is different between two states, and how btrfs knows),
-//! `policy/closure.rs` (whether a set of packages holds together, by whose rules).
+//! `policy/closure.rs` (whether a set of packages holds together, by whose rules),
+//! `policy/check/mod.rs` (what a candidate base would do to a profile).
 //!
 //! Where this differs from the design it was built from, and why:
 //! - an open entry is `57.open.json`, a closed one `57.json`: closing makes a new name, so a torn file

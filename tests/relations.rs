@@ -13,6 +13,8 @@ mod dpkg;
 mod long;
 #[path = "relations/made.rs"]
 mod made;
+#[path = "relations/merge.rs"]
+mod merge;
 
 use apt::Complaints;
 use archive::archive;
@@ -82,6 +84,29 @@ fn sets_are_broken_where_dose_says_so() {
         exact += usize::from(must == may);
     }
     assert!(broken > 10 && exact > 10, "{broken} broken, {exact} exact");
+}
+
+/// What a check tells of a profile and a candidate is what apt says of the merged database, but for what it
+/// said of the profile before.
+#[test]
+fn merges_are_broken_where_apt_says_so() {
+    let (mut broken, mut before, mut written) = (0, 0, 0);
+    for seed in 0..long::pick(30, 600) {
+        let three = merge::three(seed);
+        let status = three.synthesised();
+        let theirs = apt::check(&status);
+        same(seed, &status, &apt::ours(&status), &theirs);
+        let of_mine = apt::check(three.mine());
+        let new: std::collections::BTreeSet<String> = theirs
+            .difference(&of_mine)
+            .map(|line| line.split(' ').next().unwrap_or_default().to_owned())
+            .collect();
+        assert_eq!(three.told(), new, "seed {seed}");
+        broken += usize::from(!new.is_empty());
+        before += usize::from(!of_mine.is_empty());
+        written += usize::from(merge::is_in_dpkgs_order(&status));
+    }
+    assert!(broken > 10 && before > 5 && written > 5, "{broken} broken, {before} before, {written} written");
 }
 
 #[test]

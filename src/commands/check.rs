@@ -1,5 +1,7 @@
 //! `flipper-profile check [ID] [--base CANDIDATE]`: what a candidate base would do to a profile.
 
+use std::time::SystemTime;
+
 use sha2::{Digest, Sha256};
 
 use crate::model::error::{Error, Exit, Result};
@@ -9,14 +11,24 @@ use crate::model::{BaseVersion, ProfileId};
 use crate::policy::check::class::Class;
 use crate::policy::check::finding::{Finding, Verdict};
 use crate::policy::check::side::Texts;
-use crate::policy::check::{self, Trees};
+use crate::policy::check::{self, Trees, procedure};
 use crate::system::layers::{Merged, Upper};
 use crate::system::manifest::ManifestFile;
-use crate::system::{btrfs, elf, object, roots};
+use crate::system::{elf, object, roots};
 
 use super::cli::{self, Common};
 use super::report;
 use super::session::Session;
+
+mod circumstances;
+
+/// One look at the root.
+struct Look {
+    findings: Vec<Finding>,
+    plan_hash: String,
+    begin: SystemTime,
+    upper: Upper,
+}
 
 /// What a check says of a profile and a candidate.
 pub struct Checked {
@@ -68,28 +80,28 @@ fn explain(common: &Common, text: &str) -> Result<Exit> {
 
 /// Without a candidate, the base the profile stands on. What the next boot would mount is looked at.
 fn look(session: &Session, id: &ProfileId, candidate: Option<BaseVersion>) -> Result<Checked> {
-    /// Times a profile in use may change under the look before it is told as it is.
-    const LOOKS: usize = 3;
     let layout = &session.pool.layout;
     let dir = session.need_profile(id)?;
     let root = dir.root(roots::current(&dir)?);
     let base = roots::base_of(&root)?;
     let candidate = candidate.unwrap_or_else(|| base.clone());
-    let open = |version: &BaseVersion| match layout.manifest(version).is_file() {
-        true => ManifestFile::open(layout, version),
-        false => Err(Error::NoSuchBase { version: version.clone() }),
+    let checked = |findings, plan_hash| {
+        let (profile, base, candidate) = (id.clone(), base.clone(), candidate.clone());
+        Ok(Checked { profile, base, candidate, findings, plan_hash })
     };
-    let (old, new) = (open(&base)?, open(&candidate)?);
-    let mut looks = 0;
-    loop {
-        looks += 1;
-        let before = btrfs::generation(root.path())?;
-        let (findings, plan_hash) = compare(&root, id, (&base, &old), (&candidate, &new))?;
-        if btrfs::generation(root.path())? == before || looks == LOOKS {
-            let profile = id.clone();
-            return Ok(Checked { profile, base, candidate, findings, plan_hash });
-        }
+    if candidate != base && !layout.manifest(&candidate).is_file() {
+        return Err(Error::NoSuchBase { version: candidate });
     }
+    if !layout.manifest(&base).is_file() {
+        return checked(vec![procedure::no_manifest(base.as_str())], hex(Sha256::digest(b"no manifest")));
+    }
+    let (old, new) = (ManifestFile::open(layout, &base)?, ManifestFile::open(layout, &candidate)?);
+    let mut around = circumstances::around(session, &dir, &root)?;
+    let mut look = || compare(&root, id, (&base, &old), (&candidate, &new));
+    let (mut findings, plan_hash) = circumstances::quietly(session, &root, &mut around, &mut look)?;
+    findings.extend(procedure::findings(id.as_str(), base.as_str(), candidate == base, &around));
+    findings.sort();
+    checked(findings, plan_hash)
 }
 
 fn compare(
@@ -97,7 +109,8 @@ fn compare(
     id: &ProfileId,
     (base, old): (&BaseVersion, &ManifestFile),
     (candidate, new): (&BaseVersion, &ManifestFile),
-) -> Result<(Vec<Finding>, String)> {
+) -> Result<Look> {
+    let begin = SystemTime::now();
     let upper = Upper::read(root, old, new)?;
     let mine = Merged { upper: &upper, base: old };
     let exchanged = Merged { upper: &upper, base: new };
@@ -114,23 +127,38 @@ fn compare(
         elf: &|path| elf::read(&upper.on_disk(path)),
         md5: &|path| object::md5(&upper.on_disk(path)),
     };
-    let hash = plan_hash(&names, &upper.triples, &mine)?;
-    Ok((check::check(&trees)?, hash))
+    let findings = check::check(&trees)?;
+    let plan_hash = plan_hash(&names, &upper.triples, &mine, &findings)?;
+    Ok(Look { findings, plan_hash, begin, upper })
 }
 
-/// Over both bases (sealed, so their names are enough), every path of the upper, and the profile's
-/// package database.
-fn plan_hash(names: &[String], triples: &[Triple], mine: &dyn Tree) -> Result<String> {
+/// Over both bases (sealed, so their names are enough), every path of the upper, the profile's package
+/// database, and what was found: a file that is no base's is not hashed unless a finding asks for it.
+fn plan_hash(names: &[String], triples: &[Triple], mine: &dyn Tree, findings: &[Finding]) -> Result<String> {
     let mut hash = Sha256::new();
     for name in names {
         hash.update(name);
         hash.update([0]);
     }
-    for triple in triples {
-        hash.update(&triple.path);
-        hash.update(format!("\0{:?}\0", (&triple.mine, triple.opaque, &triple.marks)));
-    }
+    triples.iter().for_each(|triple| add(&mut hash, triple));
     let texts = Texts::read(mine)?;
-    hash.update(format!("{texts:?}"));
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    texts.all().for_each(|text| hash.update(text));
+    hash.update(format!("{findings:?}"));
+    Ok(hex(hash.finalize()))
+}
+
+fn add(hash: &mut Sha256, triple: &Triple) {
+    hash.update(&triple.path);
+    hash.update([0, u8::from(triple.opaque)]);
+    if let Some(mine) = &triple.mine {
+        let numbers = [mine.kind as u64, mine.mode.into(), mine.uid.into(), mine.gid.into(), mine.device];
+        numbers.into_iter().chain(mine.size).for_each(|number| hash.update(number.to_le_bytes()));
+        hash.update(mine.sha256.unwrap_or_default());
+        hash.update(mine.target.as_deref().unwrap_or_default());
+        mine.xattrs.iter().flatten().for_each(|(name, value)| hash.update([&name[..], value].concat()));
+    }
+}
+
+fn hex(digest: impl IntoIterator<Item = u8>) -> String {
+    digest.into_iter().map(|byte| format!("{byte:02x}")).collect()
 }

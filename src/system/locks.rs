@@ -177,7 +177,8 @@ pub fn dpkg_at_work(merged: &Path) -> Result<Option<i32>> {
 }
 
 fn holder(path: &Path) -> Result<Option<i32>> {
-    let file = match OpenOptions::new().read(true).write(true).open(path) {
+    // To ask needs no right to write, and opened for that a file of the base would be copied up.
+    let file = match File::open(path) {
         Err(error) if cannot_be_locked(&error) => return Ok(None),
         other => other.at("open", path)?,
     };

@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use crate::case::{Case, Tree};
 use crate::deb::Deb;
+use crate::rig::need;
 
 /// A package with one conffile, and a plain file that is the same in all versions.
 fn tool_with(version: &str, text: &str) -> Deb {
@@ -77,14 +80,17 @@ fn c2_found_an_edited_conffile_the_candidate_did_not_change() {
         edit(profile);
     });
     upgraded.is(&["P4 automatic tool", "C2 harmless /etc/tool.conf"]);
-    // Whoever built the bases edited it in both: that is what was shipped.
-    let built = |version| {
+    // Whoever built the bases edited it: that is what was shipped, whatever is on record.
+    let built = |version, text: &'static str| {
         move |tree: &Tree| {
             tool(version, "one")(tree);
-            tree.write("etc/tool.conf", "of the builder");
+            tree.write("etc/tool.conf", text);
         }
     };
-    Case::of(built("1"), built("2"), edit).is(&["C2 harmless /etc/tool.conf"]);
+    Case::of(built("1", "theirs"), built("2", "theirs"), edit).is(&["C2 harmless /etc/tool.conf"]);
+    Case::of(built("1", "theirs"), built("2", "others"), edit).is(&["C6 decision /etc/tool.conf"]);
+    let copy = |profile: &Tree| profile.copy_up("etc/tool.conf");
+    Case::of(built("1", "theirs"), built("2", "others"), copy).is(&["C1 automatic /etc/tool.conf"]);
 }
 
 #[test]
@@ -208,6 +214,15 @@ fn c6_found_a_diverted_conffile() {
 }
 
 #[test]
+fn c6_near_miss_its_package_stays_as_the_profile_has_it() {
+    let case = Case::of(tool("1", "one"), tool("1.5", "another"), |profile| {
+        tool("2", "two")(profile);
+        edit(profile);
+    });
+    case.is(&["P4 decision tool"]);
+}
+
+#[test]
 fn c6_near_miss_a_directory_in_its_place() {
     let case = Case::of(tool("1", "one"), tool("2", "two"), |profile| {
         profile.remove("etc/tool.conf");
@@ -234,7 +249,18 @@ fn c7_near_miss_it_comes_as_a_plain_file() {
         profile.dpkg(&["--remove", "tool"]);
         edit(profile);
     });
-    removed.is(&["C6 decision /etc/tool.conf", "P1 automatic /var/lib/dpkg/status"]);
+    removed.is(&["C6 decision /etc/tool.conf", "P1 automatic /var/lib/dpkg/status", "G5 automatic tool"]);
+}
+
+#[test]
+fn the_plan_is_another_after_an_edit_of_the_same_length() {
+    let case = Case::of(tool("1", "first"), tool("3", "the third"), |profile| tool("2", "second")(profile));
+    let hash = || case.json(&["--base", "2"])["plan_hash"].clone();
+    let before = hash();
+    assert_eq!(hash(), before);
+    case.edit(|profile| fs::write(profile.path("etc/tool.conf"), "SECOND").unwrap());
+    case.is(&["P4 automatic tool", "C6 decision /etc/tool.conf"]);
+    assert_ne!(hash(), before);
 }
 
 // ---- packages that have it no more ---------------------------------------------------------------
@@ -244,6 +270,13 @@ fn c8_found_a_conffile_the_package_has_no_more() {
     Case::of(tool("1", "one"), bare("2"), edit).is(&["C8 decision /etc/tool.conf"]);
     let copy = Case::of(tool("1", "one"), bare("2"), |profile| profile.copy_up("etc/tool.conf"));
     copy.is(&["C8 automatic /etc/tool.conf"]);
+}
+
+#[test]
+fn c8_found_a_conffile_of_a_package_the_candidate_lacks() {
+    let case = Case::of(tool("1", "one"), nothing, edit);
+    case.is(&["C8 decision /etc/tool.conf", "P2 harmless tool"]);
+    assert_eq!(case.evidence("C8")["in the candidate"], "no such package");
 }
 
 #[test]
@@ -291,6 +324,17 @@ fn c10_found_a_conffile_of_another_package() {
 }
 
 #[test]
+fn c10_near_miss_it_moved_in_the_profile_before() {
+    // tool has it as obsolete then, and tool-common as its own.
+    let case = Case::of(tool("1", "one"), moved("3", "two"), |profile| {
+        moved("2", "two")(profile);
+        edit(profile);
+    });
+    case.is(&["P4 automatic tool", "P6 automatic tool-common", "C2 harmless /etc/tool.conf"]);
+    assert_eq!(case.evidence("C2")["package"], "tool-common");
+}
+
+#[test]
 fn c10_near_miss_moved_and_changed() {
     let case = Case::of(tool("1", "one"), moved("2", "two"), edit);
     case.is(&["C6 decision /etc/tool.conf"]);
@@ -299,15 +343,20 @@ fn c10_near_miss_moved_and_changed() {
 
 // ---- ucf, debconf, directories of fragments ------------------------------------------------------
 
-/// What a postinst that calls ucf leaves: the file, its checksum, and whose it is.
+/// What postinsts that call ucf leave: the files, their checksums, and whose they are.
+fn ship_by_ucf(tree: &Tree, files: &[(String, &str)]) {
+    for (name, text) in files {
+        tree.write(&format!("etc/{name}"), text);
+    }
+    let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    let records = "do printf '%s  /etc/%s\\n' $(md5sum < $file | cut -c1-32) $file >> ../var/lib/ucf/hashfile; \
+                   printf 'server \\t /etc/%s\\n' $file >> ../var/lib/ucf/registry; done";
+    tree.sh(&format!("mkdir -p var/lib/ucf etc; cd etc; for file in {}; {records}", names.join(" ")));
+}
+
 fn under_ucf(text: &'static str) -> impl Fn(&Tree) {
     move |tree| {
-        tree.write("var/lib/ucf/new", text);
-        tree.sh("mkdir -p var/lib/ucf/cache; \
-                 (md5sum < var/lib/ucf/new | sed 's,-$,/etc/served.conf,') > var/lib/ucf/hashfile; \
-                 printf 'server \\t /etc/served.conf\\n' > var/lib/ucf/registry; \
-                 rm var/lib/ucf/new");
-        tree.write("etc/served.conf", text);
+        ship_by_ucf(tree, &[("served.conf".into(), text)]);
     }
 }
 
@@ -345,6 +394,68 @@ fn c11_near_miss_untouched_of_an_own_package_or_unknown_to_ucf() {
     own.is(&[]);
     let plain = |text| move |tree: &Tree| tree.write("etc/served.conf", text);
     Case::of(plain("one"), plain("two"), plain("mine")).is(&["F16 decision /etc/served.conf"]);
+}
+
+/// What ucf leaves of a file that was shipped as `first` and `second`, with the edit between them. It has a
+/// debconf of its own: the machine's may be locked.
+fn by_ucf(dir: &Path, first: Option<&str>, edit: &dyn Fn(&Path), second: &str) -> String {
+    let at = |name: &str| dir.join(name).to_str().unwrap().to_owned();
+    fs::create_dir_all(dir.join("state")).unwrap();
+    let driver = |name| format!("Name: {name}\nDriver: File\nFilename: {}\n\n", at(name));
+    let settings = format!("Config: c\nTemplates: t\n\n{}{}", driver("c"), driver("t"));
+    fs::write(dir.join("debconf.conf"), settings).unwrap();
+    let ship = |text: &str| {
+        fs::write(dir.join("new"), text).unwrap();
+        let mut command = Command::new("ucf");
+        command.args(["--state-dir", &at("state"), &at("new"), &at("served.conf")]);
+        command.env("DEBCONF_SYSTEMRC", at("debconf.conf")).env("DEBIAN_FRONTEND", "noninteractive");
+        need("ucf", command.stdin(Stdio::null()));
+    };
+    first.iter().for_each(|text| ship(text));
+    let conf = dir.join("served.conf");
+    edit(&conf);
+    ship(second);
+    let text = |path: &Path| fs::read_to_string(path).unwrap_or_else(|_| "nothing".into());
+    format!("{}, beside it {}", text(&conf), text(&dir.join("served.conf.ucf-dist")))
+}
+
+#[test]
+fn c11_found_what_ucf_itself_would_ask_about() {
+    type Edit = (&'static str, fn(&Path));
+    let edits: [Edit; 4] = [
+        ("mine", |path| fs::write(path, "mine").unwrap()),
+        ("two", |path| fs::write(path, "two").unwrap()),
+        ("one", |path| fs::write(path, "one").unwrap()),
+        ("nothing", |path| fs::remove_file(path).unwrap_or_default()),
+    ];
+    let ships = [("same", Some("one"), "one"), ("changed", Some("one"), "two"), ("new", None, "two")];
+    let rows: Vec<_> = ships.into_iter().flat_map(|ship| edits.map(|edit| (ship, edit))).collect();
+    let name = |ship: &str, mine: &str| format!("{ship}-{mine}.conf");
+    let shipped = |by: fn(&(&str, Option<&'static str>, &'static str)) -> Option<&'static str>| {
+        let rows = rows.iter().filter_map(|(ship, (mine, _))| Some((name(ship.0, mine), by(ship)?)));
+        rows.collect::<Vec<_>>()
+    };
+    let base = |files: Vec<(String, &'static str)>| {
+        move |tree: &Tree| {
+            ship_by_ucf(tree, &files);
+        }
+    };
+    let case = Case::of(base(shipped(|ship| ship.1)), base(shipped(|ship| Some(ship.2))), |profile| {
+        rows.iter().for_each(|(ship, (mine, edit))| edit(&profile.path("etc").join(name(ship.0, mine))));
+    });
+    let found = case.findings();
+    for (ship, (mine, edit)) in &rows {
+        let path = format!(" /etc/{}", name(ship.0, mine));
+        let rebase = match found.iter().find_map(|line| line.strip_suffix(&path)) {
+            Some("C11 decision") => format!("{mine}, beside it {}", ship.2),
+            Some("C11 harmless") => format!("{mine}, beside it nothing"),
+            Some("C11 automatic") | None => format!("{}, beside it nothing", ship.2),
+            other => panic!("{other:?}"),
+        };
+        let scratch = tempfile::tempdir().unwrap();
+        let ucf = by_ucf(scratch.path(), ship.1, edit, ship.2);
+        assert_eq!(rebase, ucf, "{} {mine}: {found:#?}", ship.0);
+    }
 }
 
 fn answers(answer: &'static str, owner: &'static str) -> impl Fn(&Tree) {

@@ -271,6 +271,25 @@ fn g5_near_miss_the_same_version_in_the_candidate() {
     case.is(&["F1 automatic /usr/bin/tool", "F1 automatic /usr/bin/other"]);
 }
 
+#[test]
+fn g6_found_backups() {
+    let case = Case::on(nothing, |profile| {
+        profile.write("var/lib/dpkg/status-old", "x");
+        profile.write("etc/group-", "x");
+    });
+    assert_eq!(case.evidence("G6")["files"], "2");
+}
+
+#[test]
+fn g6_near_miss_other_names_and_no_other_base() {
+    let case = Case::on(nothing, |profile| {
+        profile.write("etc/thing-", "x");
+        profile.write("srv/status-old", "x");
+    });
+    assert!(!case.json(&["--base", "2"])["findings"].to_string().contains("G6"));
+    Case::on(nothing, |profile| profile.write("var/lib/dpkg/status-old", "x")).doctor_is(&[]);
+}
+
 // ---- G7, G8 --------------------------------------------------------------------------------------
 
 const CRON: &str = "etc/systemd/system/multi-user.target.wants/cron.service";

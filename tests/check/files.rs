@@ -140,7 +140,7 @@ fn f7_found_a_directory_dpkg_made_where_the_candidate_has_one() {
     let case = Case::of(nothing, theirs, |profile| {
         profile.install(&[Deb::new("mine", "1").file("usr/lib/python3/dist-packages/mine.py", "m")]);
     });
-    case.is(&["F7 automatic /usr/lib/python3", "P1 automatic /var/lib/dpkg/status"]);
+    case.is(&["F7 automatic /usr/lib/python3", "P1 automatic /var/lib/dpkg/status", "P3 harmless theirs"]);
     assert_eq!(case.evidence("F7")["among them"], "/usr/lib/python3/dist-packages/theirs.py");
 }
 

@@ -9,13 +9,16 @@
 mod rig;
 
 mod accounts;
+mod caches;
 mod case;
 mod conffile_oracle;
 mod config;
 mod databases;
 mod deb;
 mod files;
+mod identity;
 mod packages;
+mod procedure;
 mod real;
 mod relations;
 mod table;

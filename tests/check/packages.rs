@@ -69,14 +69,74 @@ fn p7_found_a_purged_package() {
     let purge = |profile: &Tree| drop(profile.dpkg(&["--purge", "tool"]));
     let case = Case::of(tool("1"), tool("2"), purge);
     case.is(&["P7 automatic tool"]);
-    let essential = |version: &str| {
-        let deb = Deb::new("tool", version).field("Essential: yes").file("usr/bin/tool", version);
-        move |tree: &Tree| tree.install(std::slice::from_ref(&deb))
+    Case::of(important("Protected"), important("Protected"), |profile| {
+        profile.dpkg(&["--force-remove-protected", "--purge", "tool"]);
+    })
+    .is(&["P7 decision tool"]);
+}
+
+/// A package that dpkg does not let go easily.
+fn important(field: &str) -> impl Fn(&Tree) + use<> {
+    let deb = Deb::new("tool", "1").field(&format!("{field}: yes")).file("usr/bin/tool", "tool");
+    move |tree: &Tree| tree.install(&[deb.clone()])
+}
+
+#[test]
+fn p23_found_an_essential_package_that_was_removed() {
+    let purge = |profile: &Tree| drop(profile.dpkg(&["--force-remove-essential", "--purge", "tool"]));
+    Case::of(important("Essential"), important("Essential"), purge).is(&["P23 decision tool"]);
+    // It became essential afterwards.
+    Case::of(tool("1"), important("Essential"), purge).is(&["P23 decision tool"]);
+}
+
+#[test]
+fn p23_near_miss_essential_no_more_or_not_removed() {
+    let purge = |profile: &Tree| drop(profile.dpkg(&["--force-remove-essential", "--purge", "tool"]));
+    Case::of(important("Essential"), tool("1"), purge).is(&["P7 automatic tool"]);
+    Case::of(important("Essential"), important("Essential"), |_| {}).is(&[]);
+}
+
+fn of(architecture: &str, more: &str, version: &str) -> impl Fn(&Tree) + use<> {
+    let deb = Deb::new("tool", version).architecture(architecture).field(more).file("usr/bin/tool", version);
+    move |tree: &Tree| tree.install(&[deb.clone()])
+}
+
+#[test]
+fn p17_found_records_under_another_name() {
+    let case = Case::of(
+        of("amd64", "Section: misc", "1"),
+        of("amd64", "Multi-Arch: same", "3"),
+        of("amd64", "Section: misc", "2"),
+    );
+    case.is(&["P4 automatic tool", "P17 automatic tool"]);
+    let other = |tree: &Tree| {
+        let status = tree.read("var/lib/dpkg/status").replace("Architecture: amd64", "Architecture: arm64");
+        tree.write("var/lib/dpkg/status", &status);
     };
-    let case = Case::of(essential("1"), essential("2"), |profile| {
-        profile.dpkg(&["--force-remove-essential", "--purge", "tool"]);
-    });
-    case.is(&["P7 decision tool"]);
+    Case::of(|_| {}, other, |_| {}).is(&["P17 blocker dpkg"]);
+}
+
+#[test]
+fn p17_near_miss_nothing_of_it_in_the_profile() {
+    let case = Case::of(of("amd64", "Section: misc", "1"), of("amd64", "Multi-Arch: same", "2"), |_| {});
+    case.is(&[]);
+    Case::of(
+        of("amd64", "Section: misc", "1"),
+        of("all", "Section: misc", "2"),
+        of("amd64", "Section: a", "2"),
+    )
+    .is(&["P4 automatic tool"]);
+}
+
+#[test]
+fn p3_found_a_package_that_is_new() {
+    let mine = |profile: &Tree| profile.install(&[Deb::new("mine", "1").file("usr/bin/mine", "mine")]);
+    Case::of(|_| {}, tool("1"), mine).is(&["P1 automatic /var/lib/dpkg/status", "P3 harmless tool"]);
+}
+
+#[test]
+fn p3_near_miss_a_profile_without_a_database() {
+    Case::of(|_| {}, tool("1"), |profile| profile.write("srv/mine", "mine")).is(&[]);
 }
 
 #[test]

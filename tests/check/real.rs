@@ -189,15 +189,13 @@ fn verify_is_as_predicted(findings: &[Value], before: &Facts, after: &Facts) {
 
 /// dpkg names the versions of the old base, and the check says so; and where it says an account has another
 /// number now, it has.
-fn records_are_as_predicted(pair: &Pair, findings: &[Value], exchanged: &Facts) {
-    pair.rig.profile(&["create", "fresh", "--base", "2"]).ok();
-    let fresh = pair.facts("fresh");
-    let wrong = changed(&fresh, exchanged, "version").len();
+fn records_are_as_predicted(findings: &[Value], exchanged: &Facts, fresh: &Facts) {
+    let wrong = changed(fresh, exchanged, "version").len();
     assert_eq!(wrong > 0, !subjects(findings, "P1").is_empty(), "versions dpkg is wrong about");
     let numbers = |facts: &Facts| -> BTreeMap<String, String> {
         facts["id"].iter().map(|words| (words[0].clone(), words[1].clone())).collect()
     };
-    let (here, there) = (numbers(exchanged), numbers(&fresh));
+    let (here, there) = (numbers(exchanged), numbers(fresh));
     let drifted = here.iter().filter(|(name, number)| there.get(*name).is_some_and(|n| n != *number));
     let drifted: BTreeSet<&String> = drifted.map(|(name, _)| name).collect();
     let named = subjects(findings, "A2");
@@ -206,6 +204,35 @@ fn records_are_as_predicted(pair: &Pair, findings: &[Value], exchanged: &Facts) 
             named.iter().any(|subject| subject.contains(name.as_str())),
             "{name} has another number: {named:?}"
         );
+    }
+}
+
+/// dpkg's table, by the checksums it has on record and those of the files: what is in the upper and not as it
+/// was shipped is in the finding of its row, and nothing else is.
+fn conffiles_are_as_predicted(pair: &Pair, findings: &[Value], before: &Facts, fresh: &Facts) {
+    let of = |facts: &Facts| -> BTreeMap<String, (String, String)> {
+        let rows = facts["conffile"].iter();
+        rows.map(|words| (words[0].clone(), (words[1].clone(), words[2].clone()))).collect()
+    };
+    let (mine, new) = (of(before), of(fresh));
+    let upper = pair.rig.root_dir("lab").join("root");
+    let mut wanted: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for (path, (was, found)) in &mine {
+        let Some((is, _)) = new.get(path) else { continue };
+        let in_the_upper = upper.join(&path[1..]).symlink_metadata().is_ok();
+        let class = match (found == "missing", was == is) {
+            _ if !in_the_upper || found == was => continue,
+            (true, true) => "C4",
+            (true, false) => "C5",
+            _ if found == is => "C3",
+            (false, true) => "C2",
+            (false, false) => "C6",
+        };
+        wanted.entry(class).or_default().insert(path.clone());
+    }
+    assert!(!wanted.is_empty(), "the profile has no changed conffile");
+    for class in ["C2", "C3", "C4", "C5", "C6"] {
+        assert_eq!(subjects(findings, class), wanted.remove(class).unwrap_or_default(), "{class}");
     }
 }
 
@@ -223,7 +250,8 @@ fn copies_are_as_predicted(pair: &Pair, findings: &[Value]) {
     }
     for path in subjects(findings, "F15") {
         let inside = path.trim_start_matches('/');
-        assert!(!base.join(inside).exists() && candidate.join(inside).exists(), "F15 {path}");
+        let there = |tree: &Path| tree.join(inside).symlink_metadata().is_ok();
+        assert!(!there(&base) && there(&candidate), "F15 {path}");
     }
     for path in subjects(findings, "F6") {
         let inside = path.trim_start_matches('/');
@@ -237,12 +265,14 @@ fn copies_are_as_predicted(pair: &Pair, findings: &[Value]) {
 fn everything_holds(candidate: &str) {
     let pair = Pair::with(candidate);
     let findings = pair.check();
-    let (before, after) = (pair.facts("lab"), pair.facts("exchanged"));
+    pair.rig.profile(&["create", "fresh", "--base", "2"]).ok();
+    let (before, after, fresh) = (pair.facts("lab"), pair.facts("exchanged"), pair.facts("fresh"));
     copies_are_as_predicted(&pair, &findings);
+    conffiles_are_as_predicted(&pair, &findings, &before, &fresh);
     libraries_are_as_predicted(&findings, &before, &after);
     programs_are_as_predicted(&findings, &before, &after);
     verify_is_as_predicted(&findings, &before, &after);
-    records_are_as_predicted(&pair, &findings, &after);
+    records_are_as_predicted(&findings, &after, &fresh);
 }
 
 /// Debian 12 with its security updates; in the long form Debian 13 too.

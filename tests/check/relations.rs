@@ -36,7 +36,7 @@ fn p2_found_a_package_with_a_successor() {
     let case = Case::of(install(&[lib("1")]), install(&[new]), |profile| {
         profile.install(&[mine("Depends: lib (>= 1)")]);
     });
-    case.is(&["P2 automatic lib", P1]);
+    case.is(&["P2 automatic lib", "P3 harmless libt64", P1]);
     let evidence = case.evidence("P2");
     assert_eq!((&evidence["needed by"], &evidence["in its place"]), (&"mine 1".into(), &"libt64 2".into()));
 }
@@ -107,7 +107,7 @@ fn p7_found_a_removed_package_that_is_needed_again() {
     let purge = |profile: &Tree| drop(profile.dpkg(&["--purge", "lib"]));
     let user = mine("Depends: lib (>= 2)");
     let case = Case::of(install(&[lib("1")]), install(&[lib("2"), user]), purge);
-    case.is(&["P7 decision lib", P1]);
+    case.is(&["P7 decision lib", "P3 harmless mine", P1]);
     assert_eq!(case.evidence("P7")["needed by"], "mine 1 Depends: lib (>= 2)");
     // What comes back may need what was removed with it.
     let chain = |version: &str| {
@@ -120,7 +120,7 @@ fn p7_found_a_removed_package_that_is_needed_again() {
         move |tree: &Tree| tree.install(&new),
         |profile| drop(profile.dpkg(&["--purge", "lib", "deep", "unasked"])),
     );
-    case.is(&["P7 decision lib", "P7 decision deep", "P7 automatic unasked", P1]);
+    case.is(&["P7 decision lib", "P7 decision deep", "P7 automatic unasked", "P3 harmless mine", P1]);
 }
 
 fn two(version: &str, architecture: &str) -> Deb {
@@ -190,4 +190,37 @@ fn p22_near_miss_the_base_asked_for_it() {
     };
     Case::of(base, nothing, marked("0")).is(&["P2 harmless lib"]);
     Case::of(automatic, nothing, marked("1")).is(&["P2 harmless lib"]);
+}
+
+/// Of the profile and of the candidate, with the same program in both.
+fn with_program(name: &str, field: &str) -> Deb {
+    Deb::new(name, "1").field(field).file("usr/bin/program", name).file("usr/bin/second", name)
+}
+
+#[test]
+fn p13_found_a_file_of_two_packages() {
+    let mine = install(&[with_program("mine", "Section: misc")]);
+    let case = Case::of(nothing, install(&[with_program("theirs", "Section: misc")]), &mine);
+    case.is(&["P13 blocker mine", "P3 harmless theirs", P1]);
+    assert_eq!(case.evidence("P13")["among them"], "/usr/bin/program, /usr/bin/second");
+    let older = install(&[with_program("theirs", "Replaces: mine (<< 1)")]);
+    Case::of(nothing, older, &mine).is(&["P13 blocker mine", "P3 harmless theirs", P1]);
+    let case = Case::of(nothing, install(&[with_program("theirs", "Replaces: mine (<< 2)")]), &mine);
+    case.is(&["P13 automatic mine", "P3 harmless theirs", P1]);
+}
+
+#[test]
+fn p13_near_miss_a_directory_or_removed() {
+    let theirs = install(&[with_program("theirs", "Section: misc")]);
+    let gone = Case::of(&theirs, &theirs, |profile| {
+        profile.dpkg(&["--purge", "theirs"]);
+        profile.install(&[with_program("mine", "Section: misc")]);
+    });
+    gone.is(&["P7 automatic theirs"]);
+    let directory = Case::of(
+        nothing,
+        install(&[Deb::new("theirs", "1").file("usr/share/both/theirs", "theirs")]),
+        install(&[Deb::new("mine", "1").file("usr/share/both/mine", "mine")]),
+    );
+    directory.is(&["F7 automatic /usr/share/both", "P3 harmless theirs", P1]);
 }

@@ -8,7 +8,7 @@ use super::finding::Finding;
 
 mod alternatives;
 mod diversions;
-mod records;
+pub mod records;
 mod statoverride;
 mod units;
 

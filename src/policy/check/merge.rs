@@ -13,13 +13,14 @@ use super::owners::Owned;
 pub enum Shown {
     /// In the upper.
     Mine(Object),
-    Candidates(Object),
+    /// In the base below.
+    Base(Object),
 }
 
 impl Shown {
     pub fn object(&self) -> &Object {
         match self {
-            Shown::Mine(object) | Shown::Candidates(object) => object,
+            Shown::Mine(object) | Shown::Base(object) => object,
         }
     }
 }
@@ -31,19 +32,17 @@ impl Look<'_> {
             let triple = &self.trees.triples[place];
             return Ok(match &triple.mine {
                 Some(mine) if mine.is_directory() || self.stays(place) => Some(Shown::Mine((**mine).clone())),
-                Some(_) => triple.new.as_deref().cloned().map(Shown::Candidates),
-                None => self
-                    .comes_back(place, triple.old.as_deref(), triple.new.as_deref())
-                    .map(Shown::Candidates),
+                Some(_) => triple.new.as_deref().cloned().map(Shown::Base),
+                None => self.comes_back(place, triple.old.as_deref(), triple.new.as_deref()).map(Shown::Base),
             });
         }
         if let Ok(at) = self.hidden.binary_search_by(|hidden| tree::order(&hidden.path, path)) {
             let hidden = &self.hidden[at];
             let place = self.trees.triples.len() + at;
             let back = self.comes_back(place, hidden.old.as_ref(), hidden.new.as_ref());
-            return Ok(back.map(Shown::Candidates));
+            return Ok(back.map(Shown::Base));
         }
-        Ok(self.trees.new.find(path)?.map(Shown::Candidates))
+        Ok(self.trees.new.find(path)?.map(Shown::Base))
     }
 
     /// Is the upper's file or link the one that is seen?

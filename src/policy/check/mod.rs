@@ -9,6 +9,7 @@
 //! test holds those against the tests that build each of them, and a near miss of it.
 
 pub mod accounts;
+pub mod caches;
 pub mod class;
 pub mod config;
 pub mod databases;
@@ -16,9 +17,11 @@ pub mod explain;
 pub mod fates;
 pub mod files;
 pub mod finding;
+pub mod identity;
 pub mod merge;
 pub mod owners;
 pub mod packages;
+pub mod procedure;
 pub mod side;
 pub mod synthesis;
 pub mod territory;
@@ -179,6 +182,8 @@ pub fn check(trees: &Trees) -> Result<Vec<Finding>> {
     databases::find(&look, &mut found)?;
     truth::find(&look, &mut found)?;
     config::find(&look, &mut found)?;
+    caches::find(&look, &mut found)?;
+    identity::find(&look, &mut found)?;
     found.sort();
     Ok(found)
 }

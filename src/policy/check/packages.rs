@@ -7,20 +7,29 @@ use super::Look;
 use super::finding::Finding;
 use super::side::shown;
 
+mod architecture;
 mod dropped;
 mod relations;
 mod removed;
+mod shared;
 mod states;
 mod versions;
 
 pub fn find(look: &Look, found: &mut Vec<Finding>) -> Result<()> {
+    if let Some(finding) = architecture::of_the_candidate(look) {
+        found.push(finding);
+        return Ok(()); // whatever else could be said of packages would only be noise
+    }
     found.extend(versions::outdated_database(look));
     states::unsettled(look, found);
     states::automatic_marks(look, found)?;
     relations::find(look, found);
     dropped::find(look, found)?;
+    shared::find(look, found)?;
     for row in &look.rows {
         found.extend(versions::own_version(look, row));
+        found.extend(versions::new_in_the_candidate(look, row));
+        found.extend(architecture::changed(look, row));
         found.extend(states::held(look, row));
         found.extend(relations::held_back(look, row));
         found.extend(removed::find(look, row)?);

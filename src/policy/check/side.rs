@@ -40,6 +40,13 @@ impl Texts {
             arch: text("var/lib/dpkg/arch")?,
         })
     }
+
+    /// Every text.
+    pub fn all(&self) -> impl Iterator<Item = &[u8]> {
+        let Texts { status, updates, extended_states, diversions, statoverride, arch } = self;
+        let others = [status, extended_states, diversions, statoverride, arch].map(Vec::as_slice);
+        others.into_iter().chain(updates.iter().flat_map(|(path, text)| [&path[..], text]))
+    }
 }
 
 pub const STATUS: &str = "var/lib/dpkg/status";

@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::model::error::Result;
 use crate::model::layout::RootDir;
@@ -40,6 +41,20 @@ impl Upper {
     /// Where a path of the upper lies on disk.
     pub fn on_disk(&self, path: &[u8]) -> PathBuf {
         self.dir.join(std::ffi::OsStr::from_bytes(path))
+    }
+
+    /// Paths that were written, made or removed since then, as far as their own time or that of their
+    /// directory tells. The kernel's clock for files may be a tick (10 ms) behind.
+    pub fn changed_since(&self, then: SystemTime) -> Vec<Vec<u8>> {
+        const TICK: Duration = Duration::from_millis(10);
+        let then = (then - TICK).duration_since(UNIX_EPOCH).unwrap_or_default();
+        let changed = |triple: &&Triple| match self.on_disk(&triple.path).symlink_metadata() {
+            Ok(meta) => {
+                (meta.ctime(), meta.ctime_nsec()) >= (then.as_secs() as i64, then.subsec_nanos().into())
+            }
+            Err(_) => true,
+        };
+        self.triples.iter().filter(changed).map(|triple| triple.path.clone()).collect()
     }
 
     fn walk(&mut self, inside: &Path, xattr_whiteouts: bool, old: &dyn Tree, new: &dyn Tree) -> Result<()> {

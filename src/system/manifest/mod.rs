@@ -151,7 +151,8 @@ fn walk(root: &Path, inside: &Path, manifest: &mut Manifest) -> Result<()> {
 
 /// The databases that a rebase merges, and what a person edits.
 fn is_wanted_text(inside: &Path) -> bool {
-    const FILES: [&str; 9] = [
+    const FILES: [&str; 10] = [
+        "usr/lib/os-release",
         "var/lib/dpkg/status",
         "var/lib/dpkg/diversions",
         "var/lib/dpkg/statoverride",

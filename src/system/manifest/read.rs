@@ -25,7 +25,7 @@ pub struct ManifestFile {
     has_xattrs: bool,
     /// The largest inode number in the base.
     pub largest_inode: u64,
-    window: RefCell<Window>,
+    windows: RefCell<Windows>,
 }
 
 /// A range of lines in [`tree::order`], in bytes of the file.
@@ -43,6 +43,42 @@ struct Window {
     bytes: Vec<u8>,
 }
 
+/// The pieces that were read last, the latest at the end: whoever looks for a line goes to and fro between
+/// the same few places.
+#[derive(Default)]
+struct Windows(Vec<Window>);
+
+impl Windows {
+    const MOST: usize = 32;
+
+    /// One was filled before it is looked into.
+    fn latest(&self) -> &Window {
+        self.0.last().expect("a window was filled")
+    }
+
+    /// Makes the one that holds this range the latest. False: none does.
+    fn recall(&mut self, start: u64, end: u64) -> bool {
+        let holds =
+            |window: &Window| window.start <= start && end <= window.start + window.bytes.len() as u64;
+        match self.0.iter().rposition(holds) {
+            Some(at) => {
+                self.0[at..].rotate_left(1);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// To be filled anew, as the latest.
+    fn oldest(&mut self) -> &mut Window {
+        match self.0.len() {
+            Self::MOST => self.0.rotate_left(1),
+            _ => self.0.push(Window::default()),
+        }
+        self.0.last_mut().expect("there is one")
+    }
+}
+
 const PIECE: u64 = 64 << 10;
 
 impl ManifestFile {
@@ -58,7 +94,7 @@ impl ManifestFile {
             texts: section(size, size),
             has_xattrs: false,
             largest_inode: 0,
-            window: RefCell::default(),
+            windows: RefCell::default(),
         };
         let (header, begin) = manifest.line_at(0)?;
         let header: Option<Value> = serde_json::from_slice(&header).ok();
@@ -100,7 +136,8 @@ impl ManifestFile {
         let mut at = start;
         loop {
             self.fill(at)?;
-            let window = self.window.borrow();
+            let windows = self.windows.borrow();
+            let window = windows.latest();
             let rest = &window.bytes[(at - window.start) as usize..];
             match memchr::memchr(b'\n', rest) {
                 Some(length) => {
@@ -122,7 +159,8 @@ impl ManifestFile {
         while end > from {
             let start = end.saturating_sub(PIECE / 4).max(from);
             self.fill_from(start, end)?;
-            let window = self.window.borrow();
+            let windows = self.windows.borrow();
+            let window = windows.latest();
             let piece = &window.bytes[(start - window.start) as usize..(end - window.start) as usize];
             if let Some(newline) = memchr::memrchr(b'\n', piece) {
                 return Ok(start + newline as u64 + 1);
@@ -138,11 +176,11 @@ impl ManifestFile {
     }
 
     fn fill_from(&self, start: u64, end: u64) -> Result<()> {
-        let mut window = self.window.borrow_mut();
-        let filled = window.start + window.bytes.len() as u64;
-        if window.start <= start && end <= filled {
+        let mut windows = self.windows.borrow_mut();
+        if windows.recall(start, end) {
             return Ok(());
         }
+        let window = windows.oldest();
         // A little before too: the next line that is asked for may be the one before.
         let from = start.saturating_sub(PIECE / 4);
         window.bytes.resize((end.max(start + PIECE) - from) as usize, 0);
@@ -153,7 +191,10 @@ impl ManifestFile {
                 Ok(0) => break,
                 Ok(n) => read += n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error).at("read", &self.path),
+                Err(error) => {
+                    window.bytes.clear(); // what it holds is nothing of the file
+                    return Err(error).at("read", &self.path);
+                }
             }
         }
         window.bytes.truncate(read);

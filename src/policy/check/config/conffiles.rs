@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::dpkg::conffiles::Conffile;
 use crate::model::error::Result;
-use crate::policy::check::Look;
 use crate::policy::check::class::Class;
 use crate::policy::check::fates::{self, Fate};
 use crate::policy::check::finding::{Finding, Severity};
 use crate::policy::check::owners::Owned;
 use crate::policy::check::side::{STATUS, Side};
+use crate::policy::check::{Look, canonical};
 
 use super::compared::{Compared, Row, in_the_profile};
 use super::moved;
@@ -65,7 +65,7 @@ fn entries<'a>(
     package: &'a crate::dpkg::status::Package<'a>,
 ) -> Result<impl Iterator<Item = (Vec<u8>, Entry<'a>)>> {
     let conffiles = package.conffiles().map_err(|error| side.damaged(STATUS.as_bytes(), error))?;
-    Ok(conffiles.into_iter().map(move |conffile| (conffile.path[1..].to_vec(), Entry { row, conffile })))
+    Ok(conffiles.into_iter().map(move |conffile| (canonical(conffile.path), Entry { row, conffile })))
 }
 
 /// Of two packages that name it, the one that ships it now.
@@ -116,14 +116,14 @@ fn compare<'a>(look: &'a Look<'a>, path: &[u8], listed: &Listed<'a>) -> Result<O
 fn lies_at(look: &Look, path: &[u8], listed: &Listed) -> Vec<u8> {
     let package = listed.mine.or(listed.new).map(|entry| entry.row.name.as_bytes());
     let mut diversions = look.mine.diversions.iter();
-    let diversion = diversions.find(|d| d.from.get(1..) == Some(path) && (d.by.is_none() || d.by != package));
-    diversion.map_or(path, |diversion| &diversion.to[1..]).to_vec()
+    let diversion = diversions.find(|d| canonical(d.from) == path && (d.by.is_none() || d.by != package));
+    diversion.map_or(path.to_vec(), |diversion| canonical(diversion.to))
 }
 
 fn by_the_table(compared: &Compared, was: Entry, is: Entry) -> Result<Option<Finding>> {
     let row = compared.row()?;
     let follows_its_package = was.row.fate == Fate::Superseded && row == Row::Unchanged;
-    let is_diverted = compared.at != was.conffile.path[1..];
+    let is_diverted = compared.at != canonical(was.conffile.path);
     if follows_its_package || (is_diverted && matches!(row, Row::Unchanged | Row::Agreed)) {
         return Ok(None); // the second: what is refreshed with its diversion (G1)
     }

@@ -2,7 +2,7 @@
 //! beside the person's own, and nobody can tell by their names whether they say the same thing twice.
 
 use crate::model::error::Result;
-use crate::model::tree::{self, Triple};
+use crate::model::tree::{self, Object, Triple};
 use crate::policy::check::Look;
 use crate::policy::check::class::Class;
 use crate::policy::check::finding::{Finding, Severity, readable};
@@ -15,10 +15,9 @@ const SHOWN: usize = 5;
 
 pub fn find(look: &Look, found: &mut Vec<Finding>) -> Result<()> {
     for (place, triple) in look.trees.triples.iter().enumerate() {
-        let is_directory = |object: &Option<Box<_>>| {
-            object.as_ref().is_some_and(|object: &Box<crate::model::tree::Object>| object.is_directory())
-        };
-        if is_place_of_fragments(&triple.path) && is_directory(&triple.mine) && is_directory(&triple.new) {
+        let is_directory = |object: Option<&Object>| object.is_some_and(|object| object.is_directory());
+        let both = is_directory(triple.mine.as_deref()) && is_directory(triple.new.as_deref());
+        if is_place_of_fragments(&triple.path) && both {
             found.extend(of(look, place, triple)?);
         }
     }

@@ -8,7 +8,7 @@ use crate::model::error::Result;
 use crate::model::tree::{Object, Triple};
 use crate::policy::check::owners::Owners;
 use crate::policy::check::side::Side;
-use crate::policy::check::{Hidden, Sides};
+use crate::policy::check::{Hidden, Sides, canonical};
 
 pub const HASHES: &[u8] = b"var/lib/ucf/hashfile";
 pub const REGISTRY: &[u8] = b"var/lib/ucf/registry";
@@ -59,7 +59,7 @@ fn listed(side: &Side) -> Result<HashSet<Vec<u8>>> {
         let conffiles = package
             .conffiles()
             .map_err(|error| side.damaged(super::super::side::STATUS.as_bytes(), error))?;
-        found.extend(conffiles.iter().map(|conffile| conffile.path[1..].to_vec()));
+        found.extend(conffiles.iter().map(|conffile| canonical(conffile.path)));
     }
     let hashes = side.tree.text(HASHES)?.unwrap_or_default();
     let hashes = ucf::hashes(&hashes).map_err(|error| side.damaged(HASHES, error))?;

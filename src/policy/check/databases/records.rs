@@ -9,6 +9,7 @@ use crate::policy::check::class::Class;
 use crate::policy::check::fates::Fate;
 use crate::policy::check::finding::{Finding, Severity, Subject};
 use crate::policy::check::side::stem;
+use crate::policy::check::territory::{self, Territory};
 use crate::policy::compare::{Change, change_by};
 
 const INFO: &[u8] = b"var/lib/dpkg/info";
@@ -17,6 +18,7 @@ const TRIGGERS: &[u8] = b"var/lib/dpkg/triggers";
 pub fn find(look: &Look, found: &mut Vec<Finding>) {
     found.extend(triggers(look));
     info(look, found);
+    found.extend(backups(look));
 }
 
 fn in_directory<'a>(look: &'a Look, dir: &'a [u8]) -> impl Iterator<Item = &'a Triple> {
@@ -24,7 +26,7 @@ fn in_directory<'a>(look: &'a Look, dir: &'a [u8]) -> impl Iterator<Item = &'a T
 }
 
 /// A plain exchange would show the profile's where the candidate has changed its own.
-fn hides_a_change(triple: &Triple) -> bool {
+pub fn hides_a_change(triple: &Triple) -> bool {
     let (old, mine, new) = (triple.old.as_deref(), triple.mine.as_deref(), triple.new.as_deref());
     let change = change_by(old, mine, new, |a, b| a.same_content(b));
     matches!(change, Change::Theirs | Change::Conflict)
@@ -70,4 +72,26 @@ fn info(look: &Look, found: &mut Vec<Finding>) {
             );
         }
     }
+}
+
+/// G6: one finding, however many there are: every run of dpkg leaves some.
+fn backups(look: &Look) -> Option<Finding> {
+    const DIRECTORIES: [&[u8]; 4] = [b"var/lib/dpkg", b"var/backups", b"var/cache/debconf", b"var/lib/ucf"];
+    let is_backup = |triple: &&Triple| {
+        let (dir, name) = (tree::parent(&triple.path), tree::name(&triple.path));
+        let file = triple.mine.as_ref().is_some_and(|mine| mine.is_file());
+        let of_an_account = dir == b"etc" && territory::of(&triple.path) == Territory::Accounts;
+        let named = match dir {
+            b"var/backups" => name.starts_with(b"dpkg.") || name.starts_with(b"alternatives."),
+            b"var/lib/ucf" => name.starts_with(b"hashfile.") || name.starts_with(b"registry."),
+            _ => name.ends_with(b"-old") || name == b"available",
+        };
+        file && ((DIRECTORIES.contains(&dir) && named) || (of_an_account && name.ends_with(b"-")))
+    };
+    let count = look.trees.triples.iter().filter(is_backup).count();
+    (count > 0 && !look.is_doctor()).then(|| {
+        let subject = Subject::Named("backups of databases".to_owned());
+        let drops = "drops them, they are of a database that is merged";
+        Finding::new(Class::G6, Severity::Automatic, subject, drops).seen("files", count.to_string())
+    })
 }

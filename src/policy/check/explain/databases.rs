@@ -55,6 +55,15 @@ of another version, and an upgrade would leave files behind.
 
 Rebase drops them: the candidate's describe what is there."
         }
+        Class::G6 => {
+            "\
+dpkg and the account tools keep the state before their last change beside their databases. In the profile these
+are of databases that a rebase merges, so nobody could go back to them.
+
+  /var/lib/dpkg/status-old      /etc/passwd-
+
+Rebase drops them. What was before is in the points: flipper-undo."
+        }
         Class::G7 => {
             "\
 What deb-systemd-helper notes of units that packages enabled, so that a unit you disabled is not enabled

@@ -4,13 +4,26 @@
 use super::class::Class;
 
 mod accounts;
+mod caches;
 mod config;
 mod databases;
 mod files;
+mod identity;
 mod packages;
+mod procedure;
 mod truth;
 
 pub fn text(class: Class) -> Option<&'static str> {
-    let families = [files::text, packages::text, truth::text, config::text, accounts::text, databases::text];
+    let families = [
+        files::text,
+        packages::text,
+        truth::text,
+        config::text,
+        accounts::text,
+        databases::text,
+        procedure::text,
+        caches::text,
+        identity::text,
+    ];
     families.into_iter().find_map(|text| text(class))
 }

@@ -36,6 +36,15 @@ Rebase upgrades the packages of yours with apt, over the candidate and from its 
 or where there is no version that fits, it is refused and nothing has changed. A package that is held is not
 upgraded. What did not hold in the profile before is not told again; check without --base shows it."
         }
+        Class::P13 => {
+            "\
+A package of yours and another package of the candidate have a file of the same name.
+
+  /usr/bin/last        of util-linux in one release, of wtmpdb in the next
+
+If the candidate's package says that it replaces yours, its file is taken and struck off the list of yours,
+as dpkg would do. Otherwise dpkg would refuse to install the one beside the other, and so does a rebase."
+        }
         Class::P16 => {
             "\
 A library that is installed for two architectures must have one version in both, and the base brings a new
@@ -44,6 +53,25 @@ one for its own architecture only.
   libc6 2.41 of the base, libc6:i386 2.36 of the profile
 
 Rebase upgrades the other one with apt from the candidate's sources, or is refused."
+        }
+        Class::P17 => {
+            "\
+A package of the profile has another architecture in the candidate, or may stand beside other architectures
+of itself now: dpkg's records of it have another name then.
+
+  libfoo.list  and  libfoo:amd64.list
+
+Rebase takes the candidate's records and removes those under the other name. A candidate that is made for
+another machine altogether is refused."
+        }
+        Class::P23 => {
+            "\
+A package that dpkg calls essential in the candidate was removed in the profile. Others need it without saying
+so: no Depends names an essential package.
+
+  dpkg --force-remove-essential --purge login
+
+Rebase keeps it removed, since that took some force. To have it again, install it in the profile first."
         }
         Class::P22 => {
             "\
@@ -54,6 +82,13 @@ the candidate has it no more.
 
 Rebase lets it go, since it was the base's. Afterwards it can be installed as a package of your own, if the
 candidate's sources have it."
+        }
+        Class::P3 => {
+            "\
+A package is in the candidate for the first time, with files of its own. You have it after the rebase, and
+need do nothing. Had you a file of your own in the place of one of its files, that would be told as F15.
+
+  libssl3t64        new in Debian 13, in the place of libssl3"
         }
         Class::P4 => {
             "\
@@ -85,8 +120,8 @@ may be new, and the database would call it absent while its files are there.
 
   apt purge tzdata
 
-Rebase hides the candidate's files of it and keeps it out of the database. A package dpkg calls essential
-is yours to decide about. Where a package of the candidate, or one of yours, cannot do without, it comes back
+Rebase hides the candidate's files of it and keeps it out of the database. A package that is protected is
+yours to decide about, and so is an essential one (P23). Where a package of the candidate, or one of yours, cannot do without, it comes back
 with the candidate's files; nothing is downloaded for that."
         }
         Class::P8 => {

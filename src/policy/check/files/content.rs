@@ -8,6 +8,7 @@ use crate::model::tree::{Object, Triple};
 use crate::policy::check::Look;
 use crate::policy::check::class::Class;
 use crate::policy::check::finding::{Finding, Severity, readable};
+use crate::policy::check::identity;
 use crate::policy::check::owners::Owned;
 use crate::policy::compare::{Change, change_by};
 
@@ -110,7 +111,8 @@ fn generated(triple: &Triple) -> Option<Finding> {
         Change::Conflict if triple.new.is_some() => (Severity::Decision, "keeps yours"),
         _ => return None,
     };
-    Some(hashes(Finding::path(Class::F16, severity, &triple.path, rebase), triple))
+    let own = identity::of_this_machine(triple).filter(|_| severity == Severity::Decision);
+    Some(hashes(own.unwrap_or(Finding::path(Class::F16, severity, &triple.path, rebase)), triple))
 }
 
 /// F15: a local file where the candidate has one for the first time.
@@ -118,6 +120,9 @@ fn shipped_now(triple: &Triple, mine: &Object, new: &Object) -> Finding {
     if mine.same(new) {
         let drops = "drops yours, the candidate has the same";
         return Finding::path(Class::F15, Severity::Automatic, &triple.path, drops);
+    }
+    if let Some(finding) = identity::of_this_machine(triple) {
+        return hashes(finding, triple);
     }
     let below_usr = triple.path.starts_with(b"usr/") && !triple.path.starts_with(b"usr/local/");
     let path = readable(&triple.path);

@@ -28,20 +28,21 @@ pub fn find(look: &Look, row: &Row) -> Result<Vec<Finding>> {
     Ok(found)
 }
 
-/// P7
+/// P7, and P23 where dpkg calls it essential.
 fn comes_with_the_candidate(look: &Look, new: &Package) -> Finding {
-    let needed = new.essential || new.protected;
-    let severity = if needed { Severity::Decision } else { Severity::Automatic };
-    let finding = Finding::package(
-        Class::P7,
-        severity,
-        &named(look, new),
-        "keeps it removed, and hides the candidate's files of it",
-    )
-    .seen("version in the candidate", version(new));
-    match needed {
-        true => finding.seen("dpkg calls it", if new.essential { "essential" } else { "protected" }),
-        false => finding,
+    let (class, severity) = match (new.essential, new.protected) {
+        (true, _) => (Class::P23, Severity::Decision),
+        (_, true) => (Class::P7, Severity::Decision),
+        _ => (Class::P7, Severity::Automatic),
+    };
+    let keeps = "keeps it removed, and hides the candidate's files of it";
+    let finding = Finding::package(class, severity, &named(look, new), keeps)
+        .seen("version in the candidate", version(new));
+    match severity {
+        Severity::Decision => finding
+            .seen("dpkg calls it", if new.essential { "essential" } else { "protected" })
+            .choice(format!("have it again: apt install {}, in the profile as it is", new.name)),
+        _ => finding,
     }
 }
 

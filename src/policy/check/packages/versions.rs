@@ -57,3 +57,14 @@ pub fn own_version(look: &Look, row: &Row) -> Option<Finding> {
         None => finding,
     })
 }
+
+/// P3: said only where a merge of databases is to be made, as for P1.
+pub fn new_in_the_candidate(look: &Look, row: &Row) -> Option<Finding> {
+    look.triple(STATUS.as_bytes())?;
+    let new = row.new.filter(|new| row.fate == Fate::New && new.state.has_files())?;
+    let takes = "adds it to the profile's database";
+    Some(
+        Finding::package(Class::P3, Severity::Harmless, &named(look, new), takes)
+            .seen("version in the candidate", version(new)),
+    )
+}

@@ -9,9 +9,9 @@ use crate::model::tree::{self, Object};
 use crate::policy::check::Look;
 use crate::policy::check::class::Class;
 use crate::policy::check::finding::{Finding, Severity, Subject, readable};
-use crate::policy::check::merge::Shown;
 use crate::policy::check::territory::{self, Territory};
 
+use super::changing::Changing;
 use super::linker;
 use super::paths::{Found, Paths, join};
 
@@ -24,24 +24,19 @@ pub fn find(look: &Look, found: &mut Vec<Finding>) -> Result<()> {
         return Ok(());
     }
     let configured = linker::configured(look.trees.exchanged)?;
-    let merge = View::new(look, Paths::new(|path| look.merged(path)), configured);
+    let merge = View::new(look, Paths::of_the_merge(look), configured);
     let unmet = merge.unmet(&users, wanted(&users))?;
     if unmet.is_empty() {
         return Ok(());
     }
-    let before = Paths::new(|path| {
-        let mine = look.trees.mine.find(path)?;
-        let of_upper = look.place(path).is_some();
-        Ok(mine.map(|mine| if of_upper { Shown::Mine(mine) } else { Shown::Candidates(mine) }))
-    });
-    let mut before = View::new(look, before, linker::configured(look.trees.mine)?);
+    let mut before = View::new(look, Paths::of_the_profile(look), linker::configured(look.trees.mine)?);
     let mut missing: BTreeMap<&[u8], (Vec<u8>, BTreeSet<usize>)> = BTreeMap::new();
     for (at, name) in unmet {
         if let Some(was) = before.library(&users[at], name)? {
             missing.entry(name).or_insert_with(|| (was.path, BTreeSet::new())).1.insert(at);
         }
     }
-    let changing = changing(found);
+    let changing = Changing::of(found);
     for (name, (was, by)) in missing {
         found.push(finding(look, name, &was, by.iter().map(|at| &users[*at]).collect(), &changing));
     }
@@ -168,23 +163,8 @@ impl<'l> View<'l> {
     }
 }
 
-/// The packages that a rebase changes anyway, by P11 and P16.
-fn changing(found: &[Finding]) -> BTreeSet<String> {
-    let relations = found.iter().filter(|f| matches!(f.class, Class::P11 | Class::P16));
-    let names = relations.filter_map(|finding| match &finding.subject {
-        Subject::Package(name) => Some(plain(name).to_owned()),
-        _ => None,
-    });
-    names.collect()
-}
-
-/// Without an architecture.
-fn plain(name: &str) -> &str {
-    name.split(':').next().unwrap_or(name)
-}
-
-fn finding(look: &Look, name: &[u8], was: &[u8], by: Vec<&User>, changing: &BTreeSet<String>) -> Finding {
-    let changes = |user: &&User| look.owners.mine.of(user.place).any(|stem| changing.contains(plain(stem)));
+fn finding(look: &Look, name: &[u8], was: &[u8], by: Vec<&User>, changing: &Changing) -> Finding {
+    let changes = |user: &&User| look.owners.mine.of(user.place).any(|stem| changing.has(stem));
     let (left, upgraded): (Vec<&User>, Vec<&User>) = by.iter().partition(|user| !changes(user));
     let named = if left.is_empty() { &upgraded } else { &left };
     let files: Vec<String> =

@@ -1,6 +1,8 @@
 //! Where the dynamic linker looks for a library: the directories a file names itself, those of
 //! /etc/ld.so.conf, and its own (ld.so(8), Debian's multiarch paths).
 
+use std::collections::BTreeSet;
+
 use crate::model::elf::{Abi, Elf};
 use crate::model::error::Result;
 use crate::model::tree::{self, Tree};
@@ -8,8 +10,6 @@ use crate::model::tree::{self, Tree};
 use super::paths::{Paths, join};
 
 const CONF: &[u8] = b"etc/ld.so.conf";
-/// Files that include each other would never end.
-const DEEPEST: usize = 8;
 
 /// Without `lib` and `usr/lib` before them; by ELF's machine (elf.h) and word.
 const MULTIARCH: &[(u16, u8, &str)] = &[
@@ -29,41 +29,55 @@ const MULTIARCH: &[(u16, u8, &str)] = &[
 
 /// The directories of /etc/ld.so.conf and what it includes, in their order.
 pub fn configured(tree: &dyn Tree) -> Result<Vec<Vec<u8>>> {
-    let mut found = Vec::new();
-    read(tree, CONF, 0, &mut found)?;
-    Ok(found)
+    let mut conf = Conf { tree, read: BTreeSet::new(), found: Vec::new() };
+    conf.read(CONF)?;
+    Ok(conf.found)
 }
 
-fn read(tree: &dyn Tree, path: &[u8], depth: usize, found: &mut Vec<Vec<u8>>) -> Result<()> {
-    let text = tree.text(path)?.unwrap_or_default();
-    for line in text.split(|b| *b == b'\n') {
-        let line = line.split(|b| *b == b'#').next().unwrap_or_default().trim_ascii();
-        match line.strip_prefix(b"include").filter(|rest| rest.first().is_some_and(u8::is_ascii_whitespace)) {
-            Some(pattern) if depth < DEEPEST => include(tree, pattern.trim_ascii(), path, depth, found)?,
-            None if line.starts_with(b"/") => found.push(line[1..].trim_ascii_end().to_vec()),
-            _ => {}
+struct Conf<'t> {
+    tree: &'t dyn Tree,
+    /// Files that include each other would never end.
+    read: BTreeSet<Vec<u8>>,
+    found: Vec<Vec<u8>>,
+}
+
+impl Conf<'_> {
+    fn read(&mut self, path: &[u8]) -> Result<()> {
+        if !self.read.insert(path.to_vec()) {
+            return Ok(());
         }
+        let text = self.tree.text(path)?.unwrap_or_default();
+        for line in text.split(|b| *b == b'\n') {
+            let line = line.split(|b| *b == b'#').next().unwrap_or_default().trim_ascii();
+            let include = line.strip_prefix(b"include");
+            match include.filter(|rest| rest.first().is_some_and(u8::is_ascii_whitespace)) {
+                Some(patterns) => {
+                    let mut patterns = patterns.split(u8::is_ascii_whitespace).filter(|p| !p.is_empty());
+                    patterns.try_for_each(|pattern| self.include(pattern, path))?;
+                }
+                None if line.starts_with(b"/") => self.found.push(line[1..].to_vec()),
+                None => {}
+            }
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-/// `/etc/ld.so.conf.d/*.conf`; a star stands for the beginning of a name only.
-fn include(tree: &dyn Tree, pattern: &[u8], by: &[u8], depth: usize, found: &mut Vec<Vec<u8>>) -> Result<()> {
-    let pattern = match pattern.strip_prefix(b"/") {
-        Some(absolute) => absolute.to_vec(),
-        None => join(tree::parent(by), pattern),
-    };
-    let Some(ending) = tree::name(&pattern).strip_prefix(b"*") else {
-        return read(tree, &pattern, depth + 1, found);
-    };
-    let dir = tree::parent(&pattern);
-    let mut names = Vec::new();
-    tree.texts(dir, ending, &mut |path, _| {
-        if tree::parent(path) == dir && !tree::name(path).starts_with(b".") {
-            names.push(path.to_vec());
-        }
-    })?;
-    names.iter().try_for_each(|path| read(tree, path, depth + 1, found))
+    /// `/etc/ld.so.conf.d/*.conf`; a star stands for the beginning of a name only.
+    fn include(&mut self, pattern: &[u8], by: &[u8]) -> Result<()> {
+        let pattern = match pattern.strip_prefix(b"/") {
+            Some(absolute) => absolute.to_vec(),
+            None => join(tree::parent(by), pattern),
+        };
+        let Some(ending) = tree::name(&pattern).strip_prefix(b"*") else { return self.read(&pattern) };
+        let dir = tree::parent(&pattern);
+        let mut paths = Vec::new();
+        self.tree.texts(dir, ending, &mut |path, _| {
+            if tree::parent(path) == dir && !tree::name(path).starts_with(b".") {
+                paths.push(path.to_vec());
+            }
+        })?;
+        paths.iter().try_for_each(|path| self.read(path))
+    }
 }
 
 /// Where every file of this kind is served from: the configured directories, then the linker's own.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::model::error::Result;
 use crate::model::tree;
+use crate::policy::check::Look;
 use crate::policy::check::merge::Shown;
 
 /// As many links as the kernel follows before it says ELOOP (path_resolution(7)).
@@ -11,9 +12,12 @@ const MOST_LINKS: usize = 40;
 
 /// Remembers every step, so that the directories above many files are asked for once.
 pub struct Paths<'f> {
-    find: Box<dyn Fn(&[u8]) -> Result<Option<Shown>> + 'f>,
+    find: Find<'f>,
     steps: HashMap<Vec<u8>, Step>,
 }
+
+/// What is at a path, links on the way not followed.
+type Find<'f> = Box<dyn Fn(&[u8]) -> Result<Option<Shown>> + 'f>;
 
 #[derive(Clone)]
 enum Step {
@@ -38,6 +42,20 @@ pub struct Found {
 impl<'f> Paths<'f> {
     pub fn new(find: impl Fn(&[u8]) -> Result<Option<Shown>> + 'f) -> Paths<'f> {
         Paths { find: Box::new(find), steps: HashMap::new() }
+    }
+
+    /// What the profile shows as it is.
+    pub fn of_the_profile(look: &'f Look<'f>) -> Paths<'f> {
+        Paths::new(|path| {
+            let is_mine = look.place(path).is_some();
+            let found = look.trees.mine.find(path)?;
+            Ok(found.map(|object| if is_mine { Shown::Mine(object) } else { Shown::Base(object) }))
+        })
+    }
+
+    /// What it will show on the candidate.
+    pub fn of_the_merge(look: &'f Look<'f>) -> Paths<'f> {
+        Paths::new(|path| look.merged(path))
     }
 
     /// The regular file a path leads to.
@@ -148,7 +166,7 @@ mod tests {
                 b"away" => object(NodeKind::Link, Some(b"/nowhere")),
                 _ => return Ok(None),
             };
-            Ok(Some(Shown::Candidates(object)))
+            Ok(Some(Shown::Base(object)))
         };
         let mut paths = Paths::new(tree);
         let mut file = |path: &[u8]| paths.file(path).unwrap().map(|found| found.path);
