@@ -96,7 +96,7 @@ fn one(dirs: &[PathBuf], files: &[PathBuf], dice: &mut Dice) {
     let some_dir = if dirs.len() > 1 { &dirs[1 + dice.below(dirs.len() - 1)] } else { file };
     let either = if dice.below(3) == 0 { some_dir } else { file };
     let _ = match dice.below(26) {
-        0 | 1 => fs::write(&new, content(dice)),
+        0 | 1 => write(&new, content(dice)),
         2 => fs::create_dir(&new),
         3 => rewrite(file, |old| old.iter().map(|b| b ^ 1).collect()),
         4 => rewrite(file, <[u8]>::to_vec), // the same again: no change
@@ -129,12 +129,20 @@ fn one(dirs: &[PathBuf], files: &[PathBuf], dice: &mut Dice) {
     };
 }
 
+/// Never into a pipe, which waits for a reader, or a device, which is somebody's disk; nor through a link.
+fn write(path: &Path, bytes: Vec<u8>) -> std::io::Result<()> {
+    match path.symlink_metadata() {
+        Ok(meta) if !meta.is_file() => Ok(()),
+        _ => fs::write(path, bytes),
+    }
+}
+
 fn rewrite(file: &Path, with: impl Fn(&[u8]) -> Vec<u8>) -> std::io::Result<()> {
     if !file.symlink_metadata()?.is_file() {
         return Ok(());
     }
     let old = fs::read(file)?;
-    fs::write(file, with(&old))
+    write(file, with(&old))
 }
 
 fn append(file: &Path) -> std::io::Result<()> {
@@ -151,7 +159,7 @@ fn replace(file: &Path, dice: &mut Dice) -> std::io::Result<()> {
     }
     let bytes = if dice.below(3) == 0 { fs::read(file)? } else { content(dice) };
     let aside = file.with_file_name("aside");
-    fs::write(&aside, bytes)?;
+    write(&aside, bytes)?;
     fs::rename(aside, file)
 }
 
@@ -178,7 +186,7 @@ fn node(path: &Path, dice: &mut Dice) -> std::io::Result<()> {
 fn into_the_other_kind(path: &Path, dice: &mut Dice) -> std::io::Result<()> {
     if path.symlink_metadata()?.is_dir() {
         fs::remove_dir_all(path)?;
-        return fs::write(path, content(dice));
+        return write(path, content(dice));
     }
     fs::remove_file(path)?;
     fs::create_dir(path)?;

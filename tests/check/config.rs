@@ -422,16 +422,19 @@ fn by_ucf(dir: &Path, first: Option<&str>, edit: &dyn Fn(&Path), second: &str) -
 #[test]
 fn c11_found_what_ucf_itself_would_ask_about() {
     type Edit = (&'static str, fn(&Path));
+    /// A name, and what was shipped before and after.
+    type Ship = (&'static str, Option<&'static str>, &'static str);
     let edits: [Edit; 4] = [
         ("mine", |path| fs::write(path, "mine").unwrap()),
         ("two", |path| fs::write(path, "two").unwrap()),
         ("one", |path| fs::write(path, "one").unwrap()),
         ("nothing", |path| fs::remove_file(path).unwrap_or_default()),
     ];
-    let ships = [("same", Some("one"), "one"), ("changed", Some("one"), "two"), ("new", None, "two")];
+    let ships: [Ship; 3] =
+        [("same", Some("one"), "one"), ("changed", Some("one"), "two"), ("new", None, "two")];
     let rows: Vec<_> = ships.into_iter().flat_map(|ship| edits.map(|edit| (ship, edit))).collect();
     let name = |ship: &str, mine: &str| format!("{ship}-{mine}.conf");
-    let shipped = |by: fn(&(&str, Option<&'static str>, &'static str)) -> Option<&'static str>| {
+    let shipped = |by: fn(&Ship) -> Option<&'static str>| {
         let rows = rows.iter().filter_map(|(ship, (mine, _))| Some((name(ship.0, mine), by(ship)?)));
         rows.collect::<Vec<_>>()
     };

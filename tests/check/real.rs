@@ -187,24 +187,35 @@ fn verify_is_as_predicted(findings: &[Value], before: &Facts, after: &Facts) {
     }
 }
 
-/// dpkg names the versions of the old base, and the check says so; and where it says an account has another
-/// number now, it has.
+/// dpkg names the versions of the old base, and the check says so.
 fn records_are_as_predicted(findings: &[Value], exchanged: &Facts, fresh: &Facts) {
     let wrong = changed(fresh, exchanged, "version").len();
     assert_eq!(wrong > 0, !subjects(findings, "P1").is_empty(), "versions dpkg is wrong about");
-    let numbers = |facts: &Facts| -> BTreeMap<String, String> {
-        facts["id"].iter().map(|words| (words[0].clone(), words[1].clone())).collect()
-    };
-    let (here, there) = (numbers(exchanged), numbers(fresh));
-    let drifted = here.iter().filter(|(name, number)| there.get(*name).is_some_and(|n| n != *number));
-    let drifted: BTreeSet<&String> = drifted.map(|(name, _)| name).collect();
-    let named = subjects(findings, "A2");
-    for name in drifted {
-        assert!(
-            named.iter().any(|subject| subject.contains(name.as_str())),
-            "{name} has another number: {named:?}"
-        );
+}
+
+/// By the C library: an account the profile shows with another number than the candidate has (A2), one whose
+/// number is somebody else's in the candidate (A3), and those the exchange hides (A1).
+fn accounts_are_as_predicted(findings: &[Value], exchanged: &Facts, fresh: &Facts) {
+    let (mut drifted, mut shared, mut hidden) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for kind in ["id", "gid"] {
+        let numbers = |facts: &Facts| -> BTreeMap<String, String> {
+            facts[kind].iter().map(|words| (words[0].clone(), words[1].clone())).collect()
+        };
+        let (here, there) = (numbers(exchanged), numbers(fresh));
+        for (name, number) in &here {
+            let given = |(other, n): (&String, &String)| n == number && here.get(other) != Some(n);
+            match there.get(name) {
+                Some(new) if new != number => drop(drifted.insert(name.clone())),
+                None if there.iter().any(given) => drop(shared.insert(name.clone())),
+                _ => {}
+            }
+        }
+        hidden.extend(there.keys().filter(|name| !here.contains_key(*name)).cloned());
     }
+    assert_eq!(subjects(findings, "A2"), drifted, "accounts with another number");
+    assert_eq!(subjects(findings, "A3"), shared, "numbers of two accounts");
+    let told = subjects(findings, "A1");
+    assert!(hidden.is_subset(&told), "hidden accounts {hidden:?}, told {told:?}");
 }
 
 /// dpkg's table, by the checksums it has on record and those of the files: what is in the upper and not as it
@@ -273,6 +284,7 @@ fn everything_holds(candidate: &str) {
     programs_are_as_predicted(&findings, &before, &after);
     verify_is_as_predicted(&findings, &before, &after);
     records_are_as_predicted(&findings, &after, &fresh);
+    accounts_are_as_predicted(&findings, &after, &fresh);
 }
 
 /// Debian 12 with its security updates; in the long form Debian 13 too.

@@ -133,9 +133,14 @@ fn what_ucf_knows_is_read_and_written() {
     for name in ["state", "etc", "etc/d"] {
         fs::create_dir(at(name)).expect("make a directory");
     }
+    // A debconf of its own: the machine's may be locked, and ucf fails then.
+    let driver = |name| format!("Name: {name}\nDriver: File\nFilename: {}\n\n", at(name));
+    let settings = format!("Config: c\nTemplates: t\n\n{}{}", driver("c"), driver("t"));
+    fs::write(at("debconf.conf"), settings).expect("write");
     let call = |program: &str, words: &[&str]| {
         let mut command = Command::new(program);
-        command.arg("--state-dir").arg(at("state")).args(words).env("DEBIAN_FRONTEND", "noninteractive");
+        command.arg("--state-dir").arg(at("state")).args(words);
+        command.env("DEBCONF_SYSTEMRC", at("debconf.conf")).env("DEBIAN_FRONTEND", "noninteractive");
         run(command.stdin(Stdio::null()), NO_UCF);
     };
     let state = |name: &str| read(at("state").as_str().to_owned() + "/" + name);

@@ -32,21 +32,27 @@ pub fn find(look: &Look, found: &mut Vec<Finding>) -> Result<()> {
         parent == RECORDS || parent == LINKS
     });
     let names: BTreeSet<&[u8]> = in_the_upper.map(|triple| tree::name(&triple.path)).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let old = groups(look.old, look.old.tree, &names)?;
+    let mine = groups(look.mine, look.mine.tree, &names)?;
+    let new = groups(look.new, look.new.tree, &names)?;
+    // As the exchange would show it: a text of the candidate's tree is as good as one of the profile's.
+    let shown = groups(look.mine, look.trees.exchanged, &names)?;
     for name in names {
-        found.extend(group(look, name)?);
+        found.extend(group(look, name, [&old, &mine, &new, &shown].map(|side| side.get(name)))?);
     }
     Ok(())
 }
 
-fn group(look: &Look, name: &[u8]) -> Result<Option<Finding>> {
-    let read = |side: &Side| read(side, side.tree, name);
-    let (old, mine, new) = (read(look.old)?, read(look.mine)?, read(look.new)?);
-    // As the exchange would show it: a text of the candidate's tree is as good as one of the profile's.
-    let shown = read_from(look.mine, look.trees.exchanged, name)?;
+/// `sides`: old, mine, new, and what an exchange would show.
+fn group(look: &Look, name: &[u8], sides: [Option<&Group>; 4]) -> Result<Option<Finding>> {
+    let [old, mine, new, shown] = sides;
     if mine.is_none() && new.is_none() && shown.is_none() {
         return Ok(None); // the link of a slave, which goes with its group
     }
-    let mut merged = merge(old.as_ref(), mine.as_ref(), new.as_ref());
+    let mut merged = merge(old, mine, new);
     let mut gone = Vec::new();
     for path in merged.choices.keys() {
         let at = canonical(path);
@@ -55,7 +61,7 @@ fn group(look: &Look, name: &[u8]) -> Result<Option<Finding>> {
         }
     }
     merged.choices.retain(|path, _| !gone.contains(path));
-    let had = |path: &Vec<u8>| mine.as_ref().is_some_and(|mine| mine.choices.contains_key(path));
+    let had = |path: &Vec<u8>| mine.is_some_and(|mine| mine.choices.contains_key(path));
     let chosen = merged.link.clone().filter(|_| merged.manual);
     if let Some(chosen) = chosen.filter(|path| had(path) && !merged.choices.contains_key(path)) {
         merged.manual = false;
@@ -69,30 +75,36 @@ fn group(look: &Look, name: &[u8]) -> Result<Option<Finding>> {
         let goes = "takes it away, the last choice is gone";
         return Ok(shown.map(|_| finding(Severity::Automatic, name, goes)));
     }
-    let outdated = shown.as_ref() != Some(&merged);
-    Ok(outdated.then(|| differs(name, &merged, shown.as_ref())))
+    let outdated = shown != Some(&merged);
+    Ok(outdated.then(|| differs(name, &merged, shown)))
 }
 
-fn read(side: &Side, tree: &dyn Tree, name: &[u8]) -> Result<Option<Group>> {
-    read_from(side, tree, name)
+/// The groups of these names that a tree has; those of slaves have no record. `side` is for messages.
+fn groups(side: &Side, tree: &dyn Tree, names: &BTreeSet<&[u8]>) -> Result<BTreeMap<Vec<u8>, Group>> {
+    // All records first, then all links: a manifest is read from its beginning to its end.
+    let mut records = Vec::new();
+    tree.texts(RECORDS, b"", &mut |path, text| {
+        if names.contains(tree::name(path)) {
+            records.push((path.to_vec(), text.to_vec()));
+        }
+    })?;
+    let mut groups = BTreeMap::new();
+    for (path, text) in &records {
+        let record = Alternative::parse(text).map_err(|error| side.damaged(path, error))?;
+        let name = tree::name(path);
+        let link = tree.find(&[LINKS, b"/", name].concat())?.and_then(|link| link.target);
+        groups.insert(name.to_vec(), of_record(&record, link.map(Vec::from)));
+    }
+    Ok(groups)
 }
 
-/// `side` is for messages.
-fn read_from(side: &Side, tree: &dyn Tree, name: &[u8]) -> Result<Option<Group>> {
-    let path = [RECORDS, b"/", name].concat();
-    let Some(text) = tree.text(&path)? else { return Ok(None) };
-    let record = Alternative::parse(&text).map_err(|error| side.damaged(&path, error))?;
-    let link = tree.find(&[LINKS, b"/", name].concat())?.and_then(|link| link.target);
+fn of_record(record: &Alternative, link: Option<Vec<u8>>) -> Group {
     let slaves = |paths: &[&[u8]]| -> BTreeMap<Vec<u8>, Vec<u8>> {
         let pairs = record.slaves.iter().zip(paths).filter(|(_, path)| !path.is_empty());
         pairs.map(|(slave, path)| (slave.name.to_vec(), path.to_vec())).collect()
     };
     let choice = |c: &crate::dpkg::alternatives::Choice| (c.path.to_vec(), (c.priority, slaves(&c.slaves)));
-    Ok(Some(Group {
-        manual: record.mode == Mode::Manual,
-        link: link.map(Vec::from),
-        choices: record.choices.iter().map(choice).collect(),
-    }))
+    Group { manual: record.mode == Mode::Manual, link, choices: record.choices.iter().map(choice).collect() }
 }
 
 fn merge(old: Option<&Group>, mine: Option<&Group>, new: Option<&Group>) -> Group {

@@ -11,7 +11,11 @@ use crate::policy::check::{Look, canonical};
 use crate::policy::compare::{Change, change_by};
 
 pub fn find(look: &Look, found: &mut Vec<Finding>) -> Result<()> {
-    for triple in look.trees.triples.iter().filter(|t| territory::of(&t.path) == Territory::Units) {
+    let is_unit = |triple: &&Triple| {
+        let near = triple.path.starts_with(b"etc/systemd/") || triple.path.starts_with(b"var/lib/systemd/");
+        near && territory::of(&triple.path) == Territory::Units
+    };
+    for triple in look.trees.triples.iter().filter(is_unit) {
         let is_directory = triple.mine.as_ref().is_some_and(|mine| mine.is_directory());
         let hides_a_directory = triple.new.as_ref().is_some_and(|new| new.is_directory());
         if hides_a_directory && (!is_directory || triple.opaque) {
