@@ -398,8 +398,11 @@ fn build(version: &str, content: &str) -> Deb {
 #[test]
 fn p9_found_the_same_version_built_again() {
     let mine = install(&[build("1", "mine!")]);
-    Case::of(install(&[build("1", "one")]), install(&[build("2", "second")]), &mine)
-        .is(&["P9 decision tool", P1]);
+    Case::of(install(&[build("1", "one")]), install(&[build("2", "second")]), &mine).is(&[
+        "P9 decision tool",
+        "G5 automatic tool",
+        P1,
+    ]);
     Case::of(install(&[build("1", "one")]), install(&[build("1", "one")]), &mine).is(&["P9 harmless tool"]);
     Case::of(install(&[build("1", "one")]), install(&[build("1", "mine!")]), &mine)
         .is(&["P9 automatic tool"]);
@@ -408,6 +411,10 @@ fn p9_found_the_same_version_built_again() {
 #[test]
 fn p9_near_miss_installed_again_or_another_version() {
     let one = install(&[build("1", "one")]);
-    Case::of(&one, install(&[build("2", "second")]), &one).is(&["F1 automatic /usr/bin/tool", P1]);
+    Case::of(&one, install(&[build("2", "second")]), &one).is(&[
+        "F1 automatic /usr/bin/tool",
+        "G5 automatic tool",
+        P1,
+    ]);
     Case::of(&one, &one, install(&[build("1+mine", "mine!")])).is(&["P4 decision tool"]);
 }
