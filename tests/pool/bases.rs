@@ -78,11 +78,18 @@ fn a_base_is_sealed_and_its_manifest_tells_the_truth() {
         if meta.is_file() {
             let sum = need("sha256sum", Command::new("sha256sum").arg(&path));
             assert_eq!(line["h"], sum.split(' ').next().unwrap(), "{path:?}");
+            assert_eq!(line["z"], meta.len(), "{path:?}");
+            assert_eq!(line.get("i").is_some(), meta.nlink() > 1, "{path:?}");
         }
+        let green = path.ends_with("opt/data/one") || path.ends_with("opt/data/one-too");
+        assert_eq!(
+            line["x"]["user.colour"],
+            if green { "677265656e".into() } else { serde_json::Value::Null }
+        );
     }
     assert_eq!((&header["paths"], &header["largest_inode"]), (&paths.into(), &largest.into()));
     assert!(largest < FLOOR);
-    let status = text.lines().find(|line| line.starts_with("{\"s\"") && line.contains("lib/dpkg/status\""));
+    let status = text.lines().find(|line| line.starts_with("{\"text\":\"var/lib/dpkg/status\""));
     assert!(status.expect("the dpkg database is kept").contains("Package: hello"));
 }
 
