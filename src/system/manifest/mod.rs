@@ -4,10 +4,11 @@
 //! `model/tree.rs`, so that a path is found without reading the others.
 //!
 //! ```text
-//! {"manifest":1,"version":"13.2","floor":1048576,"largest_inode":21544,"paths":9321,"xattrs":true,"texts_at":1437012}
+//! {"manifest":1,"version":"13.2","floor":1048576,"largest_inode":21544,"paths":9321,"xattrs":true,"texts_at":1437012,
+//!  "ends_at":5120733}
 //! ```
-//! `texts_at` counts bytes from the end of the header's line; older programs wrote neither it nor sizes
-//! and attributes. The other lines: `line.rs`.
+//! `texts_at` and `ends_at` count bytes from the end of the header's line; older programs wrote neither them nor
+//! sizes and attributes. The other lines: `line.rs`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -51,11 +52,12 @@ impl Manifest {
     }
 
     pub fn to_bytes(&self, version: &BaseVersion, floor: u64) -> Vec<u8> {
-        let texts_at: usize = self.paths.iter().map(|line| line.len() + 1).sum();
+        let length = |lines: &[Vec<u8>]| -> usize { lines.iter().map(|line| line.len() + 1).sum() };
+        let texts_at = length(&self.paths);
         let header = json!({
             "manifest": 1, "version": version.as_str(), "floor": floor,
             "largest_inode": self.largest_inode, "paths": self.paths.len(),
-            "xattrs": true, "texts_at": texts_at,
+            "xattrs": true, "texts_at": texts_at, "ends_at": texts_at + length(&self.texts),
         });
         let mut bytes = header.to_string().into_bytes();
         bytes.push(b'\n');
@@ -87,9 +89,11 @@ pub fn largest_inode_of_header(line: &str) -> Option<u64> {
 pub fn differences(layout: &Layout, version: &BaseVersion, at_most: usize) -> Result<Vec<PathBuf>> {
     let root = layout.base(version);
     let mut named = BTreeMap::new();
-    ManifestFile::open(layout, version)?.below(b"", &mut |path, object| {
+    let manifest = ManifestFile::open(layout, version)?;
+    manifest.below(b"", &mut |path, object| {
         named.insert(PathBuf::from(std::ffi::OsString::from_vec(path.to_vec())), object.clone());
     })?;
+    manifest.texts(b"", b"", &mut |_, _| {})?; // each must be readable
     let mut found = Vec::new();
     for (inside, then) in named.iter().step_by(named.len().div_ceil(at_most.max(1)).max(1)) {
         let path = root.join(inside);

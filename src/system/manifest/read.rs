@@ -106,8 +106,12 @@ impl ManifestFile {
             Some(at) => begin.saturating_add(at),
             None => manifest.find_texts(begin)?,
         };
-        if texts > size {
-            return Err(manifest.damaged("it ends before its texts"));
+        let ends_well = match number("ends_at") {
+            Some(length) => begin.checked_add(length) == Some(size),
+            None => manifest.line_start(size, begin)? == size, // behind a newline, or nothing follows
+        };
+        if texts > size || !ends_well {
+            return Err(manifest.damaged("it does not end where it should"));
         }
         (manifest.paths, manifest.texts) = (section(begin, texts), section(texts, size));
         Ok(manifest)
