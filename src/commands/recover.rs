@@ -70,7 +70,7 @@ fn close_what_is_over(session: &Session, owner: Option<&ProfileId>) -> Result<()
                 drop_unfinished_root(session, &entry)?;
             }
             if entry.kind == Kind::Share {
-                shared::remove_half_copies(&session.pool.layout, &entry)?;
+                shared::remove_half_copies(&session.pool, &entry)?;
             }
             if let (Kind::Import | Kind::PruneBase, Some(version)) = (&entry.kind, &entry.base) {
                 base::forget_manifest(&session.pool.layout, version)?;

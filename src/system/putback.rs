@@ -141,9 +141,14 @@ fn attributes(path: &Path) -> Result<Vec<(std::ffi::OsString, Option<Vec<u8>>)>>
     Ok(found)
 }
 
+/// Where a path is made before it takes its place: a cut may leave it.
+pub fn aside(target: &Path) -> PathBuf {
+    files::beside(target, ".flipper-new")
+}
+
 /// `first`: another name of the same file, put back already.
 fn replace(source: &Path, meta: &fs::Metadata, first: Option<&Path>, target: &Path) -> Result<()> {
-    let aside = files::beside(target, ".flipper-new");
+    let aside = aside(target);
     files::remove_tree(&aside)?;
     let made = match first {
         Some(first) => fs::hard_link(first, &aside).at("link to", &aside),

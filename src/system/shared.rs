@@ -17,7 +17,7 @@ use crate::model::state_path::BytePath;
 use crate::model::{Entry, EntryNumber, Layout};
 
 use super::pool::Pool;
-use super::{assemble, base, btrfs, files};
+use super::{assemble, base, btrfs, files, guard, putback};
 
 /// Binds what the profile shares into its merged root. A path that cannot be bound is left out: the rest
 /// of the profile must start all the same.
@@ -117,13 +117,32 @@ fn half_copy(layout: &Layout, inside: &Path, number: EntryNumber) -> PathBuf {
     files::beside(&layout.shared().join(inside), &format!(".{number}.new"))
 }
 
-/// What a share that was cut left of its copies.
-pub fn remove_half_copies(layout: &Layout, entry: &Entry) -> Result<()> {
+/// What a share that was cut left of its copies, and an unshare of its own beside the path in the root. That
+/// one goes only from a root nobody uses: below a mount nothing is changed.
+pub fn remove_half_copies(pool: &Pool, entry: &Entry) -> Result<()> {
+    let layout = &pool.layout;
     let paths: Vec<BytePath> = match entry.more.get(PATHS) {
         Some(value) => serde_json::from_value(value.clone()).unwrap_or_default(),
         None => return Ok(()),
     };
-    paths.iter().try_for_each(|path| files::remove_tree(&half_copy(layout, &path.0, entry.number)))
+    paths.iter().try_for_each(|path| files::remove_tree(&half_copy(layout, &path.0, entry.number)))?;
+    let (Some(id), Some(number)) = (&entry.profile, entry.root) else { return Ok(()) };
+    let (root, point) = (layout.profile(id).root(number), layout.profile(id).point(entry.number));
+    if !point.path().is_dir() {
+        return Ok(()); // cut before anything was made
+    }
+    // What the point has too is somebody's file of a like name.
+    let in_it = |upper: PathBuf, path: &Path| putback::aside(&upper.join(path));
+    let is_ours = |path: &&BytePath| {
+        let there = |upper| in_it(upper, &path.0).symlink_metadata().is_ok();
+        there(root.upper()) && !there(point.upper())
+    };
+    let ours: Vec<&BytePath> = paths.iter().filter(is_ours).collect();
+    if ours.is_empty() {
+        return Ok(());
+    }
+    let _claimed = guard::claim(pool, &root)?;
+    ours.iter().try_for_each(|path| files::remove_tree(&in_it(root.upper(), &path.0)))
 }
 
 /// The field of an entry that names the paths it is about, relative to the merged root.

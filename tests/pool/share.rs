@@ -214,3 +214,26 @@ fn a_cut_share_leaves_no_half_copy() {
     assert_eq!(names, [".music.new", "music"]);
     rig.verify();
 }
+
+/// So does what a cut unshare made beside the path in the root; a person's file of that name stays.
+#[test]
+fn a_cut_unshare_leaves_nothing_beside_the_path() {
+    let rig = with_music();
+    let aside = |name: &str| format!("etc/.{name}.flipper-new");
+    rig.mounted("lab", |dir| {
+        fs::write(dir.join("etc/other.conf"), "other").unwrap();
+        fs::write(dir.join(aside("other.conf")), "somebody's").unwrap();
+    });
+    share(&rig, "lab", &["/etc/wifi.conf", "/etc/other.conf"]).ok();
+    let (number, mut entry) = rig.last_entry("lab");
+    entry["state"] = "open".into();
+    let entries = rig.in_pool("@journal/entries/lab");
+    fs::remove_file(entries.join(format!("{number}.json"))).unwrap();
+    fs::write(entries.join(format!("{number}.open.json")), entry.to_string()).unwrap();
+    let upper = rig.root_dir("lab").join("root");
+    fs::write(upper.join(aside("wifi.conf")), "half").unwrap();
+    rig.profile(&["set", "lab", "--note", "x"]).ok();
+    assert!(upper.join(aside("wifi.conf")).symlink_metadata().is_err());
+    assert_eq!(fs::read_to_string(upper.join(aside("other.conf"))).unwrap(), "somebody's");
+    rig.verify();
+}
