@@ -4,6 +4,8 @@
 
 mod long;
 
+#[path = "oracle/alternatives.rs"]
+mod alternatives;
 #[path = "oracle/archives.rs"]
 mod archives;
 #[path = "oracle/databases.rs"]

@@ -10,7 +10,7 @@ pub struct Pin<'a> {
     pub line: usize,
     /// Names, `libc6:amd64`, `*`, patterns such as `linux-*`, `/regex/`, `src:linux`.
     pub packages: Vec<&'a [u8]>,
-    /// `version 1.2*`, `release n=trixie`, `origin "deb.debian.org"`.
+    /// `version 1.2*`, `release n=trixie`, `origin "mirror.example"`.
     pub pin: &'a [u8],
     pub priority: Priority,
 }

@@ -13,6 +13,7 @@ mod caches;
 mod case;
 mod conffile_oracle;
 mod config;
+mod config_records;
 mod databases;
 mod deb;
 mod files;

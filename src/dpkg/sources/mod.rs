@@ -50,7 +50,7 @@ pub enum SignedBy<'a> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// `deb http://deb.debian.org/debian trixie main`
+    /// `deb http://mirror.example/debian trixie main`
     OneLine,
     /// `Types: deb` and so on.
     Deb822,

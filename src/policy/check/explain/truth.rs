@@ -54,7 +54,7 @@ installed again. A virtual environment is made anew with python3 -m venv --clear
 The candidate is another release of Debian, and sources or pins of the profile name the old one: apt would
 mix packages of two releases.
 
-  deb http://deb.debian.org/debian bookworm main
+  deb http://mirror.example/debian bookworm main
 
 Sources as the base shipped them are changed to the new release. Those you added stay as they are, since
 nobody here knows whether that archive has the new release; write it in, or switch them off until it has. A
