@@ -70,7 +70,8 @@ fn close_what_is_over(session: &Session, owner: Option<&ProfileId>) -> Result<()
                 drop_unfinished_root(session, &entry)?;
             }
             if entry.kind == Kind::Share {
-                shared::remove_half_copies(&session.pool, &entry)?;
+                let merged = merged_root(session, &entry)?;
+                shared::remove_half_copies(&session.pool, &entry, merged.as_deref())?;
             }
             if let (Kind::Import | Kind::PruneBase, Some(version)) = (&entry.kind, &entry.base) {
                 base::forget_manifest(&session.pool.layout, version)?;
@@ -114,7 +115,8 @@ fn point_exists(session: &Session, entry: &Entry) -> bool {
 /// While a package run of a root in use is closed, nobody can begin one there: dpkg's locks are ours, or
 /// those of the program that called us. None: somebody was faster.
 fn keep_others_out(session: &Session, entry: &Entry) -> Result<Option<Option<DpkgLocks>>> {
-    let Some(merged) = merged_root(session, entry)? else { return Ok(Some(None)) };
+    let merged = if entry.kind == Kind::Packages { merged_root(session, entry)? } else { None };
+    let Some(merged) = merged else { return Ok(Some(None)) };
     if driver::ancestor_holds_frontend(&merged)? {
         return Ok(Some(None));
     }
@@ -125,12 +127,10 @@ fn keep_others_out(session: &Session, entry: &Entry) -> Result<Option<Option<Dpk
     }
 }
 
-/// Where a package run works, as this process sees it: `/`, or the root of a run that is seen from
+/// Where an entry's root is mounted, as this process sees it: `/`, or the root of a run that is seen from
 /// outside. dpkg's locks are seen only through it.
 fn merged_root(session: &Session, entry: &Entry) -> Result<Option<PathBuf>> {
-    let (Kind::Packages, Some(id), Some(number)) = (&entry.kind, &entry.profile, entry.root) else {
-        return Ok(None);
-    };
+    let (Some(id), Some(number)) = (&entry.profile, entry.root) else { return Ok(None) };
     if is_our_root(session, entry)? {
         return Ok(Some(PathBuf::from("/")));
     }

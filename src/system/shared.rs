@@ -117,9 +117,9 @@ fn half_copy(layout: &Layout, inside: &Path, number: EntryNumber) -> PathBuf {
     files::beside(&layout.shared().join(inside), &format!(".{number}.new"))
 }
 
-/// What a share that was cut left of its copies, and an unshare of its own beside the path in the root. That
-/// one goes only from a root nobody uses: below a mount nothing is changed.
-pub fn remove_half_copies(pool: &Pool, entry: &Entry) -> Result<()> {
+/// What a share that was cut left of its copies, and an unshare of its own beside the path in the root.
+/// `merged`: where the entry's root is mounted, if it is; below a mount nothing is changed.
+pub fn remove_half_copies(pool: &Pool, entry: &Entry, merged: Option<&Path>) -> Result<()> {
     let layout = &pool.layout;
     let paths: Vec<BytePath> = match entry.more.get(PATHS) {
         Some(value) => serde_json::from_value(value.clone()).unwrap_or_default(),
@@ -140,6 +140,9 @@ pub fn remove_half_copies(pool: &Pool, entry: &Entry) -> Result<()> {
     let ours: Vec<&BytePath> = paths.iter().filter(is_ours).collect();
     if ours.is_empty() {
         return Ok(());
+    }
+    if let Some(merged) = merged {
+        return ours.iter().try_for_each(|path| files::remove_tree(&in_it(merged.to_path_buf(), &path.0)));
     }
     let _claimed = guard::claim(pool, &root)?;
     ours.iter().try_for_each(|path| files::remove_tree(&in_it(root.upper(), &path.0)))

@@ -11,6 +11,7 @@
 //! ```
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use crate::data::View;
 use crate::facts::{EntryKey, Facts, Profile};
@@ -168,7 +169,10 @@ impl Between<'_> {
         let states: Vec<_> =
             [self.before, self.after].iter().filter_map(|all| all.profiles.get(id)).collect();
         let covered = states.iter().flat_map(|was| was.data.covers()).chain(seen.data.covers()).collect();
-        let is = seen.view(&seen.data.state, &covered);
+        let mut is = seen.view(&seen.data.state, &covered);
+        if self.step.is_some() {
+            is.root.lines.retain(|path, _| !is_half_put_back(path)); // it goes when somebody recovers
+        }
         let were: Vec<(u64, View)> =
             states.iter().map(|was| (was.current, was.view(&was.data.state, &covered))).collect();
         if !were.iter().any(|(current, was)| *current == seen.current && was.root == is.root) {
@@ -301,6 +305,11 @@ impl Between<'_> {
         }
         Ok(())
     }
+}
+
+/// `.wifi.conf.flipper-new`
+fn is_half_put_back(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(b".flipper-new"))
 }
 
 fn as_after(is: &Profile, after: &Profile) -> bool {
