@@ -40,6 +40,7 @@ mod prune;
 mod prune_plan;
 mod pruned;
 mod recover;
+mod remake;
 mod rescue;
 mod reset;
 mod restore;

@@ -73,7 +73,9 @@ fn close_what_is_over(session: &Session, owner: Option<&ProfileId>) -> Result<()
                 let merged = merged_root(session, &entry)?;
                 shared::remove_half_copies(&session.pool, &entry, merged.as_deref())?;
             }
-            if let (Kind::Import | Kind::PruneBase, Some(version)) = (&entry.kind, &entry.base) {
+            if let (Kind::Import | Kind::Receive | Kind::PruneBase, Some(version)) =
+                (&entry.kind, &entry.base)
+            {
                 base::forget_manifest(&session.pool.layout, version)?;
             }
             if state == State::Completed {
@@ -259,7 +261,7 @@ fn is_our_root(session: &Session, entry: &Entry) -> Result<bool> {
 
 fn subject_exists(session: &Session, entry: &Entry, dir: Option<&ProfileDir>) -> bool {
     match entry.kind {
-        Kind::Import | Kind::PruneBase => {
+        Kind::Import | Kind::Receive | Kind::PruneBase => {
             entry.base.as_ref().is_some_and(|v| btrfs::is_subvolume(&session.pool.layout.base(v)))
         }
         _ => dir.is_some(),

@@ -112,7 +112,7 @@ pub fn act(
 }
 
 /// A package run may have begun and ended while the person read the preview: it was not in it.
-fn need_nothing_new(session: &Session, facts: &ProfileFacts) -> Result<()> {
+pub fn need_nothing_new(session: &Session, facts: &ProfileFacts) -> Result<()> {
     let now = session.journal.numbers(Some(&facts.id))?.last().copied();
     match now > facts.newest {
         true => {

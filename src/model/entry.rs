@@ -107,12 +107,20 @@ pub enum Kind {
     Undelete,
     /// A root staged from the pristine state of the profile.
     Reset,
+    /// A root made from the present one, standing on another base.
+    Rebase,
+    /// A root made from the present one, without what a check found wrong and can set right by itself.
+    Repair,
     /// Settings that live in the root were changed.
     Set,
     /// What was written into a root after an undo had been staged, kept when the root went.
     Left,
     /// A base was imported.
     Import,
+    /// A base was received from a btrfs send stream.
+    Receive,
+    /// `current` of the bases was moved to another one.
+    Flip,
     /// The default profile was chosen.
     Default,
     /// A base was removed.
@@ -138,7 +146,7 @@ pub const PRUNED_PROFILES: &str = "profiles";
 const STATE_REMOVED: &str = "state_removed";
 
 impl Kind {
-    const NAMES: [(Kind, &'static str); 18] = [
+    const NAMES: [(Kind, &'static str); 22] = [
         (Kind::Packages, "packages"),
         (Kind::Undo, "undo"),
         (Kind::Redo, "redo"),
@@ -149,6 +157,10 @@ impl Kind {
         (Kind::Delete, "delete"),
         (Kind::Undelete, "undelete"),
         (Kind::Reset, "reset"),
+        (Kind::Rebase, "rebase"),
+        (Kind::Repair, "repair"),
+        (Kind::Receive, "receive"),
+        (Kind::Flip, "flip"),
         (Kind::Share, "share"),
         (Kind::Set, "set"),
         (Kind::Left, "left"),
@@ -173,13 +185,18 @@ impl Kind {
 
     /// Does an entry of this kind move the pointer from the root it begins in to one it makes?
     pub fn leaves_its_root(&self) -> bool {
-        matches!(self, Kind::Undo | Kind::Redo | Kind::Reset)
+        matches!(self, Kind::Undo | Kind::Redo | Kind::Reset) || self.remakes_root()
+    }
+
+    /// Does it make its root from the very state it leaves, changed?
+    pub fn remakes_root(&self) -> bool {
+        matches!(self, Kind::Rebase | Kind::Repair)
     }
 
     /// Does a plain `flipper-undo` take this kind back? Undo itself is not among them, so calling it
     /// again goes further back; `--redo` or the number takes an undo back.
     pub fn is_change(&self) -> bool {
-        matches!(self, Kind::Packages | Kind::Set | Kind::Restore | Kind::Reset)
+        matches!(self, Kind::Packages | Kind::Set | Kind::Restore | Kind::Reset) || self.remakes_root()
     }
 
     /// Is its state worth returning to by its number, wherever the profile went since? The states an

@@ -165,6 +165,11 @@ impl Layout {
         self.all_entries().join(profile.map_or(".pool", ProfileId::as_str))
     }
 
+    /// `@journal/entries/lab/57`: what an entry keeps beside its text, e.g. `saved/`
+    pub fn papers(&self, profile: &ProfileId, entry: EntryNumber) -> PathBuf {
+        self.entries(Some(profile)).join(entry.to_string())
+    }
+
     /// `@journal/bin/0.1.0`
     pub fn programs(&self, version: &str) -> PathBuf {
         self.journal().join("bin").join(version)

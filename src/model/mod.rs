@@ -6,6 +6,7 @@ pub mod builtin;
 pub mod carried;
 pub mod config;
 pub mod difference;
+pub mod edit;
 pub mod elf;
 pub mod entry;
 pub mod error;

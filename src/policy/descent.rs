@@ -34,11 +34,12 @@ pub struct Stretch {
 }
 
 impl Stretch {
-    /// Did this entry happen in this stretch? A root's entries have larger numbers than the root. A reset
-    /// is the first thing that happened in the root it made, and leaves the one it began in as it was.
+    /// Did this entry happen in this stretch? A root's entries have larger numbers than the root. A reset,
+    /// a rebase or a repair is the first thing that happened in the root it made, and leaves the one it began
+    /// in as it was.
     fn holds(self, entry: &Entry) -> bool {
         let is_here = match entry.kind {
-            Kind::Reset => entry.number == self.root,
+            Kind::Reset | Kind::Rebase | Kind::Repair => entry.number == self.root,
             _ => entry.root == Some(self.root) && entry.number > self.root,
         };
         is_here && self.below.is_none_or(|below| entry.number < below)
@@ -83,6 +84,7 @@ impl<'a> History<'a> {
                 let first = self.entries.iter().rev().find(made)?.number;
                 Some(Stretch { root: first, below: Some(first.next()) })
             }
+            Kind::Rebase | Kind::Repair => self.before(root),
             Kind::Other(_) => {
                 let from = maker.root.filter(|from| *from < root)?;
                 Some(Stretch { root: from, below: Some(root.next()) })
@@ -208,6 +210,12 @@ pub(crate) mod tests {
             ("1 create, 2 apt @1, 3 reset @1, 4 apt @3, 5 undo>4 @3", 5, &[3]),
             ("1 create, 2 apt @1, 3 reset @1, 4 apt @3, 5 undo>3 @3", 5, &[2]),
             ("1 create, 2 apt @1, 3 reset @1 cancelled, 4 apt @1", 1, &[4, 2]),
+            // a rebase goes on with what it found, in a root of its own
+            ("1 create, 2 apt @1, 3 rebase @1, 4 apt @3", 3, &[4, 3, 2]),
+            ("1 create, 2 apt @1, 3 rebase @1, 4 apt @1", 1, &[4, 2]),
+            ("1 create, 2 apt @1, 3 rebase @1, 4 undo>3 @3", 4, &[2]),
+            ("1 create, 2 apt @1, 3 rebase @1, 4 undo>3 @3, 5 redo>4 @4", 5, &[3, 2]),
+            ("1 create, 2 apt @1, 3 rebase @1 cancelled, 4 apt @1", 1, &[4, 2]),
             // clone ends the line, wherever it came from
             ("3 apt @1, 4 clone>3 @1, 5 apt @4", 4, &[5]),
         ];
@@ -235,7 +243,7 @@ pub(crate) mod tests {
     #[test]
     fn an_unknown_kind_is_a_change_and_may_have_made_a_root() {
         assert_eq!(line("1 create, 2 apt @1, 3 teleport @1, 4 apt @1", 1), [4, 3, 2]);
-        assert_eq!(line("1 create, 2 apt @1, 3 rebase @1, 4 apt @3", 3), [4, 3, 2]);
-        assert_eq!(line("1 create, 2 apt @1, 3 rebase @1, 4 apt @3, 5 undo>3 @3", 5), [2]);
+        assert_eq!(line("1 create, 2 apt @1, 3 convert @1, 4 apt @3", 3), [4, 3, 2]);
+        assert_eq!(line("1 create, 2 apt @1, 3 convert @1, 4 apt @3, 5 undo>3 @3", 5), [2]);
     }
 }

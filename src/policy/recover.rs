@@ -64,14 +64,16 @@ pub fn verdict(facts: &OpenFacts) -> Verdict {
         Kind::Other(_) => Verdict::Leave,
         _ if !facts.author_gone => Verdict::Leave,
         Kind::Undo | Kind::Redo | Kind::Reset | Kind::Create | Kind::Clone => pointer_decides(facts),
+        Kind::Rebase | Kind::Repair => pointer_decides(facts),
         Kind::Set | Kind::Restore => cut(facts.point_exists),
         // Its pointer goes back to the root it began in, which is in use.
         Kind::Cancel => done_if(facts.root.is_some() && facts.current == facts.root),
-        Kind::Undelete | Kind::Import => done_if(facts.subject_exists),
+        Kind::Undelete | Kind::Import | Kind::Receive => done_if(facts.subject_exists),
         Kind::Delete | Kind::PruneBase => done_if(!facts.subject_exists),
         Kind::Left | Kind::Save => done_if(facts.point_exists),
         Kind::Share => close(State::Interrupted, "cut off: do it again to finish it"),
         Kind::Prune => close(State::Interrupted, "cut off: what it did not delete goes with the next prune"),
+        Kind::Flip => close(State::Interrupted, "cut off: do it again to finish it"),
         Kind::Default => close(State::Interrupted, "cut off: the old default or the new one is in force"),
     }
 }

@@ -50,7 +50,7 @@ pub fn of_entry(
             let to = points.contains(&number).then_some(Kept::Point(number))?;
             Some(Span { from: Kept::Point(from), to, mixed: Vec::new() })
         }
-        Kind::Undo | Kind::Redo | Kind::Reset => {
+        Kind::Undo | Kind::Redo | Kind::Reset | Kind::Rebase | Kind::Repair => {
             let from = points.contains(&number).then_some(Kept::Point(number))?;
             let made = || first_state(history, points, roots, number, number);
             let to = entry.target.filter(|t| points.contains(t)).map(Kept::Point).or_else(made)?;

@@ -211,7 +211,7 @@ fn redo(facts: &Facts<'_>, history: History<'_>) -> Result<EntryNumber> {
         match history.maker(stretch.root).map(|maker| &maker.kind) {
             Some(Kind::Undo) if newer.is_none() => return kept(facts, stretch.root),
             Some(Kind::Redo | Kind::Other(_)) => continue,
-            Some(Kind::Undo | Kind::Reset) => break,
+            Some(Kind::Undo | Kind::Reset | Kind::Rebase | Kind::Repair) => break,
             _ => newer = None, // no undo to return before: nothing stands in the way of one
         }
     }
@@ -219,9 +219,9 @@ fn redo(facts: &Facts<'_>, history: History<'_>) -> Result<EntryNumber> {
 }
 
 /// Taking a waiting undo back is forgetting it. A waiting redo is not: redo goes further forward. A
-/// reset that waits is no undo: there is nothing to redo.
+/// reset or a rebase that waits is no undo: there is nothing to redo.
 fn redo_is_cancel(facts: &Facts<'_>, history: History<'_>) -> bool {
-    let other = |maker: &Entry| matches!(maker.kind, Kind::Redo | Kind::Reset);
+    let other = |maker: &Entry| matches!(maker.kind, Kind::Redo | Kind::Reset) || maker.kind.remakes_root();
     waiting(facts).is_some_and(|root| !history.maker(root).is_some_and(other))
 }
 

@@ -12,6 +12,7 @@ pub mod deb;
 pub mod detached;
 pub mod device;
 pub mod driver;
+pub mod edits;
 pub mod elf;
 pub mod files;
 pub mod guard;

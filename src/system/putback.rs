@@ -164,7 +164,7 @@ fn replace(source: &Path, meta: &fs::Metadata, first: Option<&Path>, target: &Pa
     fs::rename(&aside, target).at("rename to", target) // the visible moment of this path
 }
 
-fn make_whole(source: &Path, meta: &fs::Metadata, aside: &PathBuf) -> Result<()> {
+fn make_whole(source: &Path, meta: &fs::Metadata, aside: &Path) -> Result<()> {
     make(source, meta, aside)?;
     files::copy_attributes(source, aside)?;
     if meta.is_file() {
@@ -185,7 +185,8 @@ pub fn replace_text(path: &Path, text: &[u8]) -> Result<()> {
     fs::rename(&aside, path).at("rename to", path) // the visible moment of this file
 }
 
-fn make(source: &Path, meta: &fs::Metadata, aside: &PathBuf) -> Result<()> {
+/// Anything but a directory, without its attributes.
+pub(super) fn make(source: &Path, meta: &fs::Metadata, aside: &Path) -> Result<()> {
     let kind = meta.file_type();
     if kind.is_symlink() {
         let to = fs::read_link(source).at("read", source)?;

@@ -120,6 +120,11 @@ fn what(entry: &Entry) -> String {
         Kind::Undo => format!("undo: back to before {target}"),
         Kind::Redo => format!("redo: again as before {target}"),
         Kind::Reset => "reset: back to pristine".to_owned(),
+        Kind::Rebase => {
+            let base = entry.base.as_ref().map_or("another".to_owned(), |base| base.to_string());
+            format!("rebase: now on base {base}")
+        }
+        Kind::Repair => entry.outcome.clone().unwrap_or_else(|| "repaired".to_owned()),
         Kind::Share => entry.outcome.clone().unwrap_or_else(|| "paths shared".to_owned()),
         Kind::Cancel => {
             let dropped = entry.cancels.map_or("?".to_owned(), |dropped| dropped.to_string());
@@ -134,6 +139,8 @@ fn what(entry: &Entry) -> String {
         Kind::Set => "settings changed".to_owned(),
         Kind::Left => "kept: what was written after the undo".to_owned(),
         Kind::Import => "base imported".to_owned(),
+        Kind::Receive => "base received".to_owned(),
+        Kind::Flip => "another base is current".to_owned(),
         Kind::Default => "default profile chosen".to_owned(),
         Kind::PruneBase => "base removed".to_owned(),
         Kind::Save => "saved by hand".to_owned(),

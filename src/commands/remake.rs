@@ -1,0 +1,106 @@
+//! A root made of the very state that is left, then changed, then made current: what rebase and repair share.
+//! The order is that of every staged change (`commands/stage.rs`).
+
+use crate::model::error::{Error, Result};
+use crate::model::layout::{RootDir, RootFact};
+use crate::model::{BaseVersion, Entry, Kind, State};
+use crate::system::reserve::{For, with_room};
+use crate::system::{btrfs, driver, files, roots};
+
+use super::session::{ProfileFacts, Session};
+use super::stage::{self, Staged};
+use super::{accounts, left, now, undo_plan};
+
+/// What is to be made.
+pub struct Order {
+    pub kind: Kind,
+    /// The base the new root stands on.
+    pub base: BaseVersion,
+    pub command_line: String,
+}
+
+/// Refused while a root waits: what is in use then is not what would be changed.
+pub fn need_none_waiting(facts: &ProfileFacts, what: &str) -> Result<()> {
+    match undo_plan::waiting(facts) {
+        Some(entry) => Err(Error::Waits { profile: facts.id.clone(), entry, what: what.into() }),
+        None => Ok(()),
+    }
+}
+
+/// `change` gets the new root, which stands on the new base already, and says how it ended. Where it fails
+/// nothing stays but the entry. The caller holds the profile's lock and has the person's yes.
+pub fn remake(
+    session: &Session,
+    facts: &ProfileFacts,
+    order: &Order,
+    change: impl FnOnce(&mut Entry, &RootDir) -> Result<String>,
+) -> Result<Staged> {
+    let _still = stage::keep_packages_still(session, facts)?;
+    stage::need_nothing_new(session, facts)?;
+    let mut entry = begin(session, facts, order)?;
+    let made = make(session, facts, order, &mut entry, change);
+    let outcome = match made {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            give_up(session, facts, &mut entry, &error)?;
+            return Err(error);
+        }
+    };
+    with_room(&session.pool.layout, For::Ordinary, || roots::flip(&facts.dir, entry.number))?; // the visible moment
+    let waits = facts.in_use.is_some();
+    if !waits {
+        left::settle_state(session, &facts.dir)?;
+    }
+    stage::close(session, &mut entry, State::Completed, Some(outcome))?;
+    if !waits {
+        left::retire(session, &facts.dir, facts.current)?;
+    }
+    Ok(Staged { entry, waits })
+}
+
+fn begin(session: &Session, facts: &ProfileFacts, order: &Order) -> Result<Entry> {
+    session.journal.lock()?.begin(order.kind.clone(), now(), |entry| {
+        entry.profile = Some(facts.id.clone());
+        entry.root = Some(facts.current);
+        entry.base = Some(order.base.clone());
+        entry.point = true;
+        entry.command_line = Some(order.command_line.clone());
+        entry.person = Some(driver::person("/".as_ref()));
+    })
+}
+
+fn make(
+    session: &Session,
+    facts: &ProfileFacts,
+    order: &Order,
+    entry: &mut Entry,
+    change: impl FnOnce(&mut Entry, &RootDir) -> Result<String>,
+) -> Result<String> {
+    let (dir, layout) = (&facts.dir, &session.pool.layout);
+    let (leaves, root, point) = (dir.root(facts.current), dir.root(entry.number), dir.point(entry.number));
+    with_room(layout, For::Ordinary, || {
+        files::sync_file_system(layout.top())?;
+        btrfs::point(leaves.path(), point.path())
+    })?;
+    accounts::note(layout, dir, &leaves)?;
+    with_room(layout, For::Ordinary, || {
+        btrfs::delete_if_there(root.path())?; // half made, when there was no room for it
+        btrfs::snapshot(point.path(), root.path())?;
+        roots::write_fact(&root, RootFact::Entry, &entry.number.to_string())?;
+        roots::write_fact(&root, RootFact::Base, order.base.as_str())
+    })?;
+    let outcome = change(entry, &root)?;
+    let base = layout.base(&order.base);
+    roots::give_back_lent(&root, &base)?;
+    roots::prove_layout(&root, &base, session.pool.format.inode_floor)?;
+    files::sync_file_system(layout.top())?;
+    Ok(outcome)
+}
+
+/// What was made goes; the state that was to be left is current as before.
+fn give_up(session: &Session, facts: &ProfileFacts, entry: &mut Entry, error: &Error) -> Result<()> {
+    btrfs::delete_if_there(facts.dir.root(entry.number).path())?;
+    btrfs::delete_if_there(facts.dir.point(entry.number).path())?;
+    entry.point = false;
+    stage::close(session, entry, State::Failed, Some(format!("not done: {error}")))
+}
