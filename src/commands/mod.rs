@@ -39,6 +39,7 @@ mod preview_shown;
 mod prune;
 mod prune_plan;
 mod pruned;
+mod rebase;
 mod recover;
 mod remake;
 mod rescue;
@@ -114,6 +115,7 @@ fn profile_verb(verb: cli::ProfileVerb, common: &cli::Common) -> Result<Exit> {
         Rename { id, name } => set::rename(common, &id, &name),
         Delete { id } => delete::run(common, &id),
         Check(args) => check::run(common, &args),
+        Rebase(args) => rebase::run(common, &args),
         Reset(args) => reset::run(common, &args),
         InstallBuiltin(args) => install_builtin::run(common, &args),
         Share(args) => share::run(common, &args),
