@@ -33,6 +33,7 @@ mod keep;
 mod left;
 mod list;
 mod mount;
+mod numbers;
 mod own;
 mod pin;
 mod preview_shown;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::model::edit::Edit;
 use crate::model::error::{At, Error, Exit, Result};
 use crate::model::layout::RootDir;
 use crate::model::{BaseVersion, Entry, Kind, ProfileId};
@@ -22,7 +23,7 @@ use super::check::{Checked, examined, plan_hash};
 use super::cli::{self, Common};
 use super::remake::{self, Order, remake};
 use super::session::{ProfileFacts, Session};
-use super::{report, undo_plan};
+use super::{numbers, report, undo_plan};
 
 mod prove;
 mod solve;
@@ -169,6 +170,7 @@ fn carry_out(
     let papers = layout.papers(&facts.id, entry.number);
     fs::create_dir_all(&papers).at("make", &papers)?;
     let spinner = report::progress("rebasing", 4);
+    numbers::note(session, &facts.dir, &point)?;
     let place = Place {
         upper: &root.upper(),
         old_base: &layout.base(&bases.from),
@@ -182,6 +184,7 @@ fn carry_out(
     let needs = Verdict::of(&planned.findings) == Verdict::Blocked;
     let ended = bench.run(session, facts, bases, root, &papers.join("apt.log"), needs)?;
     spinner.inc(1);
+    edits::carry_out(&Place { old_base: place.new_base, ..place }, &tidy(root, &facts.id, bases)?)?;
     let proof = prove::Proof { facts, bases, planned: &planned, root };
     let proved = proof.of(&ended);
     bench.remove()?;
@@ -190,6 +193,13 @@ fn carry_out(
     let changes = undo_plan::changes_between(session, point, root.clone())?;
     entry.changes = changes.unwrap_or_default();
     Ok(outcome(&planned, &papers))
+}
+
+/// What apt and the triggers made anew, and is as the new base has it, shows through.
+fn tidy(root: &RootDir, id: &ProfileId, bases: &Bases) -> Result<Vec<Edit>> {
+    let upper = Upper::read(root, &bases.new, &bases.new)?;
+    let base = (&bases.to, &bases.new);
+    examined(&upper, id, base, base, |_, look| Ok(rebase::plan(look)?.edits))
 }
 
 /// Is the new base another release? Then all of the profile's packages are brought to it.

@@ -180,7 +180,7 @@ fn copy(place: &Place, path: &[u8], of: &[u8], from: From) -> Result<()> {
 }
 
 /// The kernel takes a file's capabilities with its owner (kernel: fs/attr.c, ATTR_KILL_PRIV).
-fn own(path: &Path, owner: Owner) -> Result<()> {
+pub fn own(path: &Path, owner: Owner) -> Result<()> {
     const CAPABILITIES: &str = "security.capability";
     let capabilities = xattr::get(path, CAPABILITIES).at("read attributes of", path)?;
     lchown(path, Some(owner.uid), Some(owner.gid)).at("change the owner of", path)?;

@@ -7,52 +7,16 @@ use crate::dpkg::account_file::{File, Line, Record, Table, place};
 use crate::dpkg::statoverride::Owner as Named;
 use crate::model::edit::{Edit, Owner};
 use crate::model::error::Result;
+use crate::model::numbers::{Numbers, is_acl};
 use crate::model::tree::Object;
 use crate::policy::accounts::FIRST_PERSON;
-use crate::policy::check::accounts::merge::{self as rules, Account, Kind, Stays, Texts};
 use crate::policy::check::accounts::Bearers;
+use crate::policy::check::accounts::merge::{self as rules, Account, Kind, Stays, Texts};
 use crate::policy::check::{Look, canonical};
 use crate::policy::compare::{Change, change};
 
 use super::databases::overrides;
 use super::draft::{Attributes, Decision, Draft};
-
-/// What each number of the profile becomes; those that stay are not in it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Numbers {
-    pub users: BTreeMap<u32, u32>,
-    pub groups: BTreeMap<u32, u32>,
-}
-
-impl Numbers {
-    pub fn is_empty(&self) -> bool {
-        self.users.is_empty() && self.groups.is_empty()
-    }
-
-    pub fn user(&self, number: u32) -> u32 {
-        self.users.get(&number).copied().unwrap_or(number)
-    }
-
-    pub fn group(&self, number: u32) -> u32 {
-        self.groups.get(&number).copied().unwrap_or(number)
-    }
-
-    /// An ACL with its numbers given anew (acl(5); linux/posix_acl_xattr.h: a version, then entries of tag,
-    /// permissions and id, little-endian). None: nothing of it changes.
-    pub fn acl(&self, value: &[u8]) -> Option<Vec<u8>> {
-        let mut acl = value.to_vec();
-        for entry in acl.get_mut(4..)?.chunks_exact_mut(8) {
-            let number = u32::from_le_bytes(entry[4..8].try_into().ok()?);
-            let given = match u16::from_le_bytes([entry[0], entry[1]]) {
-                0x02 => self.user(number),
-                0x08 => self.group(number),
-                _ => continue,
-            };
-            entry[4..8].copy_from_slice(&given.to_le_bytes());
-        }
-        (acl != value).then_some(acl)
-    }
-}
 
 const FILES: [(File, &str); 4] = [
     (File::Passwd, "etc/passwd"),
@@ -288,12 +252,12 @@ pub fn renumbered<'d>(
         let Some(mine) = triple.mine.as_deref() else { continue };
         let (old, new) = (triple.old.as_deref(), triple.new.as_deref());
         match decided(&triple.path) {
-            None | Some(Decision::Keep) => edits.extend(of(&triple.path, mine, numbers, [true; 2])),
-            Some(Decision::Directory { takes: false, .. } | Decision::Changed(_)) => {
-                // What the person did not change is the candidate's already.
-                let both = old.zip(new).filter(|(old, new)| old.kind == new.kind);
-                let own = both.map_or([true; 2], |(old, _)| [old.uid != mine.uid, old.gid != mine.gid]);
-                edits.extend(of(&triple.path, mine, numbers, own));
+            None | Some(Decision::Keep) => edits.extend(of(&triple.path, mine, numbers)),
+            // What both bases have has been compared with them: see draft.rs.
+            Some(Decision::Directory { takes: false, .. })
+                if !old.zip(new).is_some_and(|(old, new)| old.is_directory() && new.is_directory()) =>
+            {
+                edits.extend(of(&triple.path, mine, numbers));
             }
             _ => {}
         }
@@ -301,16 +265,13 @@ pub fn renumbered<'d>(
     edits
 }
 
-fn of(path: &[u8], mine: &Object, numbers: &Numbers, own: [bool; 2]) -> Vec<Edit> {
+fn of(path: &[u8], mine: &Object, numbers: &Numbers) -> Vec<Edit> {
     let mut edits = Vec::new();
-    let uid = if own[0] { numbers.user(mine.uid) } else { mine.uid };
-    let gid = if own[1] { numbers.group(mine.gid) } else { mine.gid };
+    let (uid, gid) = (numbers.user(mine.uid), numbers.group(mine.gid));
     if (uid, gid) != (mine.uid, mine.gid) {
         edits.push(Edit::Owner { path: path.to_vec(), owner: Owner { mode: mine.mode, uid, gid } });
     }
-    for (name, value) in
-        mine.xattrs.iter().flatten().filter(|(name, _)| name.starts_with(b"system.posix_acl_"))
-    {
+    for (name, value) in mine.xattrs.iter().flatten().filter(|(name, _)| is_acl(name)) {
         if let Some(value) = numbers.acl(value) {
             edits.push(Edit::Attribute { path: path.to_vec(), name: name.clone(), value: Some(value) });
         }
@@ -321,5 +282,5 @@ fn of(path: &[u8], mine: &Object, numbers: &Numbers, own: [bool; 2]) -> Vec<Edit
 /// What is made whole from the old base bears its numbers.
 pub fn materialised(look: &Look, numbers: &Numbers, path: &[u8]) -> Vec<Edit> {
     let object = look.trees.old.find(path).ok().flatten();
-    object.map(|object| of(path, &object, numbers, [true; 2])).unwrap_or_default()
+    object.map(|object| of(path, &object, numbers)).unwrap_or_default()
 }

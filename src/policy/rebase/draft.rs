@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::edit::{Edit, From, Owner};
+use crate::model::numbers::{Numbers, is_acl};
 use crate::model::tree::{self, Object, Triple};
 use crate::policy::check::Look;
 
 use super::Plan;
-use super::accounts::{self, Numbers};
+use super::accounts;
 
 /// What becomes of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +64,23 @@ impl Attributes {
         let xattrs = changed.filter(|name| m.get(*name) != n.get(*name));
         let xattrs = xattrs.map(|name| (name.clone(), m.get(name).cloned())).collect();
         Attributes { owner, xattrs }
+    }
+
+    /// Where it is the person who gave it that owner, the account may have another number now.
+    fn renumbered(&self, triple: Option<&Triple>, numbers: &Numbers) -> Attributes {
+        let mut given = self.clone();
+        let sides = triple.and_then(|t| t.old.as_deref().zip(t.mine.as_deref()));
+        if sides.is_some_and(|(old, mine)| old.uid != mine.uid) {
+            given.owner.uid = numbers.user(given.owner.uid);
+        }
+        if sides.is_some_and(|(old, mine)| old.gid != mine.gid) {
+            given.owner.gid = numbers.group(given.owner.gid);
+        }
+        for value in given.xattrs.iter_mut().filter(|(name, _)| is_acl(name)).filter_map(|(_, v)| v.as_mut())
+        {
+            *value = numbers.acl(value).unwrap_or_else(|| value.clone());
+        }
+        given
     }
 }
 
@@ -121,7 +139,13 @@ impl Draft {
             match decision {
                 Decision::Drop => goes.push(Edit::Drop(path.clone())),
                 Decision::Directory { .. } => {
-                    directories.extend(self.directory(look, path, decision).into_iter().rev());
+                    let edits = self.directory(look, &numbers, path, decision);
+                    directories.extend(edits.into_iter().rev());
+                }
+                Decision::Changed(wanted) => {
+                    let wanted = wanted.renumbered(look.triple(path), &numbers);
+                    comes.push(Edit::Copy { path: path.clone(), from: From::NewBase });
+                    comes.extend(attribute_edits(path, &wanted, None));
                 }
                 other => comes.extend(coming(path, other)),
             }
@@ -129,7 +153,6 @@ impl Draft {
         // From the inside out: what is in a directory before the directory.
         edits.extend(goes.into_iter().rev());
         edits.extend(comes);
-        edits.extend(directories.into_iter().rev());
         let stays = |triple: &&Triple| {
             let decision = self.of(&triple.path);
             triple.mine.is_some()
@@ -141,6 +164,7 @@ impl Draft {
         edits.extend(accounts::renumbered(look, &numbers, |path| self.of(path)));
         let copied = self.decisions.iter().filter(|(_, d)| **d == Decision::Copy(From::OldBase));
         edits.extend(copied.flat_map(|(path, _)| accounts::materialised(look, &numbers, &path.0)));
+        edits.extend(directories.into_iter().rev());
         let mut kept = self.kept_deleted.clone();
         let mut hidden = BTreeSet::new();
         for (Path(path), decision) in &self.decisions {
@@ -155,7 +179,7 @@ impl Draft {
         Plan { edits, saved: self.saved.into_iter().collect(), numbers, kept, hidden }
     }
 
-    fn directory(&self, look: &Look, path: &[u8], decision: &Decision) -> Vec<Edit> {
+    fn directory(&self, look: &Look, numbers: &Numbers, path: &[u8], decision: &Decision) -> Vec<Edit> {
         let Decision::Directory { takes, opens, goes_if_empty } = *decision else { return Vec::new() };
         let mut edits = Vec::new();
         let triple = look.triple(path);
@@ -165,7 +189,7 @@ impl Draft {
         let attributes = triple.and_then(|t| {
             let (old, mine, new) = (t.old.as_deref()?, t.mine.as_deref()?, t.new.as_deref()?);
             let both = old.is_directory() && new.is_directory();
-            both.then(|| Attributes::three_way(old, mine, new))
+            both.then(|| Attributes::three_way(old, mine, new).renumbered(triple, numbers))
         });
         match attributes {
             _ if takes => edits.push(Edit::Copy { path: path.to_vec(), from: From::NewBase }),
@@ -197,18 +221,14 @@ fn attribute_edits(path: &[u8], wanted: &Attributes, now: Option<&Object>) -> Ve
 fn coming(path: &[u8], decision: &Decision) -> Vec<Edit> {
     let path = path.to_vec();
     match decision {
-        Decision::Keep | Decision::Drop | Decision::Moved | Decision::Directory { .. } => Vec::new(),
+        Decision::Keep | Decision::Drop | Decision::Moved => Vec::new(),
+        Decision::Directory { .. } | Decision::Changed(_) => Vec::new(), // these know more
         Decision::Hide => vec![Edit::Hide(path)],
         Decision::Copy(from) => vec![Edit::Copy { path, from: *from }],
         Decision::CopyOf(of) => vec![Edit::CopyOf { path, of: of.clone() }],
         Decision::MovedFrom(from) => vec![Edit::Rename { path: from.clone(), to: path }],
         Decision::Link(target) => vec![Edit::Link { path, target: target.clone() }],
         Decision::Write(text, owner) => vec![Edit::Write { path, text: text.clone(), owner: *owner }],
-        Decision::Changed(wanted) => {
-            let mut edits = vec![Edit::Copy { path: path.clone(), from: From::NewBase }];
-            edits.extend(attribute_edits(&path, wanted, None));
-            edits
-        }
     }
 }
 

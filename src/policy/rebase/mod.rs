@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 
 use crate::model::edit::Edit;
 use crate::model::error::Result;
+use crate::model::numbers::Numbers;
 use crate::model::tree;
 
 use super::check::Look;
@@ -25,7 +26,6 @@ mod files;
 mod packages;
 mod records;
 
-pub use accounts::Numbers;
 use draft::Draft;
 
 /// What a rebase does to the upper, and what it knows afterwards.
