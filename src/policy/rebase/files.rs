@@ -218,10 +218,12 @@ fn directory(look: &Look, filters: &Filters, draft: &mut Draft, triple: &Triple)
     let as_new =
         takes || triple.new.as_ref().is_some_and(|new| new.is_directory() && mine.same_metadata(new));
     // A shell of the base's own goes; a directory of the person's stays, also when it is empty.
-    let goes_if_empty = if is {
-        as_new
-    } else {
-        (was && !is_kept(look, path)) || triple.new.is_some() || of_a_package_that_goes(look, path)
+    let goes_if_empty = match is {
+        true => as_new,
+        false => {
+            let changed = triple.new.is_some() && triple.old != triple.new;
+            (was && !is_kept(look, path)) || changed || of_a_package_that_goes(look, path)
+        }
     };
     draft.decide(path, Decision::Directory { takes, opens: triple.opaque && is, goes_if_empty });
 }

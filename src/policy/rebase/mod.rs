@@ -46,7 +46,8 @@ pub struct Plan {
 impl Plan {
     /// Is the path as the person made it? Then it need not be as its package has it.
     pub fn keeps(&self, path: &[u8]) -> bool {
-        self.kept.contains(path) || tree::above(path).chain([path]).any(|dir| self.hidden.contains(dir))
+        let is_kept = |path: &[u8]| self.kept.contains(path) || self.hidden.contains(path);
+        tree::above(path).chain([path]).any(is_kept)
     }
 }
 
