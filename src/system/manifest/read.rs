@@ -34,6 +34,22 @@ struct Section {
     end: u64,
     /// The line that was found last.
     last: Cell<u64>,
+    asked: RefCell<Asked>,
+}
+
+/// What the last line was found for, and its own path: nothing of the section lies between the two, so most
+/// paths that only the upper has need no line read.
+#[derive(Default)]
+struct Asked {
+    wanted: Vec<u8>,
+    found: Vec<u8>,
+}
+
+impl Asked {
+    /// Is what was found then the first that is not before this path, too?
+    fn covers(&self, wanted: &[u8]) -> bool {
+        tree::order(&self.wanted, wanted).is_le() && tree::order(wanted, &self.found).is_le()
+    }
 }
 
 /// A piece of the file that was read.
@@ -86,7 +102,7 @@ impl ManifestFile {
         let path = layout.manifest(version);
         let file = File::open(&path).at("open", &path)?;
         let size = file.metadata().at("look at", &path)?.len();
-        let section = |start, end| Section { start, end, last: Cell::new(start) };
+        let section = |start, end| Section { start, end, last: Cell::new(start), asked: RefCell::default() };
         let mut manifest = ManifestFile {
             path,
             file,
@@ -216,8 +232,11 @@ impl ManifestFile {
     fn seek(&self, section: &Section, wanted: &[u8]) -> Result<u64> {
         let (mut low, mut high) = (section.start, section.end);
         let last = section.last.get();
+        if section.asked.borrow().covers(wanted) {
+            return Ok(last);
+        }
         match (last < section.end).then(|| self.compare(last, wanted)).transpose()? {
-            Some(Ordering::Equal) => return Ok(last),
+            Some(Ordering::Equal) => return self.remember(section, wanted, last),
             Some(Ordering::Greater) => high = last,
             Some(Ordering::Less) => (low, high) = self.gallop(section, last, wanted)?,
             None => {}
@@ -233,8 +252,22 @@ impl ManifestFile {
                 high = middle;
             }
         }
-        section.last.set(low.min(section.end));
-        Ok(low)
+        self.remember(section, wanted, low)
+    }
+
+    fn remember(&self, section: &Section, wanted: &[u8], at: u64) -> Result<u64> {
+        section.last.set(at.min(section.end));
+        let mut asked = section.asked.borrow_mut();
+        asked.wanted.clear();
+        asked.found.clear();
+        // Behind the last line nothing is found, and nothing is remembered.
+        if at < section.end {
+            let (line, _) = self.line_at(at)?;
+            let found = line::path_of(&line).ok_or_else(|| self.damaged("a line names no path"))?;
+            asked.found.extend_from_slice(&found);
+            asked.wanted.extend_from_slice(wanted);
+        }
+        Ok(at)
     }
 
     /// From a line that is before `wanted`: a range that begins with such a line, and ends with one that
