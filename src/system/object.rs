@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use md5::Md5;
@@ -77,7 +77,9 @@ pub fn md5(path: &Path) -> Result<String> {
 }
 
 fn digest<D: Digest>(path: &Path) -> Result<Output<D>> {
-    let mut file = File::open(path).at("open", path)?;
+    // Of a tree in use, the file may have become a FIFO, which would be waited for.
+    let mut file =
+        File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path).at("open", path)?;
     let mut hash = D::new();
     let mut block = vec![0u8; 1 << 17];
     loop {

@@ -2,20 +2,24 @@
 //! overlayfs's own attributes), each path beside what the bases have there, and the merged view of the
 //! upper over either. Nothing is written, and a base may be only its manifest.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::model::error::Result;
+use crate::model::error::{At, Result};
 use crate::model::layout::RootDir;
-use crate::model::tree::{Object, Tree, Triple, Xattrs};
+use crate::model::tree::{self, Object, Tree, Triple, Xattrs};
 
-use super::{files, object};
+use super::object;
 
+mod attributed;
 mod merged;
 
+use attributed::Attributed;
 pub use merged::Merged;
 
 /// What overlayfs keeps in extended attributes; with `userxattr` it would be the second kind.
@@ -34,13 +38,14 @@ impl Upper {
     /// Walks the upper and looks each path up in both bases, in their order.
     pub fn read(root: &RootDir, old: &dyn Tree, new: &dyn Tree) -> Result<Upper> {
         let mut upper = Upper { dir: root.upper(), triples: Vec::new() };
-        upper.walk(Path::new(""), false, old, new)?;
+        let around = Around { old, new, attributed: Attributed::below(&upper.dir)? };
+        upper.walk(Path::new(""), false, &around)?;
         Ok(upper)
     }
 
     /// Where a path of the upper lies on disk.
     pub fn on_disk(&self, path: &[u8]) -> PathBuf {
-        self.dir.join(std::ffi::OsStr::from_bytes(path))
+        self.dir.join(OsStr::from_bytes(path))
     }
 
     /// Paths that were written, made or removed since then, as far as their own time or that of their
@@ -57,27 +62,64 @@ impl Upper {
         self.triples.iter().filter(changed).map(|triple| triple.path.clone()).collect()
     }
 
-    fn walk(&mut self, inside: &Path, xattr_whiteouts: bool, old: &dyn Tree, new: &dyn Tree) -> Result<()> {
-        let mut names = files::names(&self.dir.join(inside))?;
-        names.sort();
-        for name in names {
-            let inside = inside.join(name);
-            let path = self.dir.join(&inside);
-            // Of a root in use, a file may have gone since its name was read.
-            let Ok(meta) = path.symlink_metadata() else { continue };
-            let (mut triple, marks) = look(&inside, &path, &meta, xattr_whiteouts)?;
-            triple.old = old.find(&triple.path)?.map(Box::new);
-            triple.new = new.find(&triple.path)?.map(Box::new);
-            hash_if_it_matters(&mut triple, &path)?;
-            let is_directory = meta.is_dir();
+    fn walk(&mut self, inside: &Path, xattr_whiteouts: bool, around: &Around) -> Result<()> {
+        for Seen { mut triple, opaque, is_directory } in self.list(inside, xattr_whiteouts, around)? {
+            triple.old = around.old.find(&triple.path)?.map(Box::new);
+            triple.new = around.new.find(&triple.path)?.map(Box::new);
+            let path = self.on_disk(&triple.path);
+            match hash_if_it_matters(&mut triple, &path) {
+                Err(_) if is_gone(&path) => continue,
+                other => other?,
+            }
+            let inside = is_directory.then(|| inside.join(OsStr::from_bytes(tree::name(&triple.path))));
             self.triples.push(triple);
-            if is_directory {
+            if let Some(inside) = inside {
                 // "x": whiteouts in here may be files with an attribute (kernel 6.7 and later).
-                self.walk(&inside, marks == Opaque::HasXattrWhiteouts, old, new)?;
+                self.walk(&inside, opaque == Opaque::HasXattrWhiteouts, around)?;
             }
         }
         Ok(())
     }
+
+    /// What is in one directory, by name. It is looked at through the open directory, which spares the kernel
+    /// the way from the top, and closed before anything below it is listed: a tree may be deeper than a
+    /// process may have files open.
+    fn list(&self, inside: &Path, xattr_whiteouts: bool, around: &Around) -> Result<Vec<Seen>> {
+        let dir = self.dir.join(inside);
+        let list = match fs::read_dir(&dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.at("list", &dir)?,
+        };
+        let mut seen = Vec::new();
+        for entry in list {
+            let entry = entry.at("list", &dir)?;
+            // Of a root in use, a file may have gone since its name was read.
+            let Ok(meta) = entry.metadata() else { continue };
+            let (path, inside) = (entry.path(), inside.join(entry.file_name()));
+            let has_xattrs = around.attributed.may_have(&meta);
+            match look(&inside, &path, &meta, has_xattrs, xattr_whiteouts) {
+                Err(_) if is_gone(&path) => {}
+                looked => seen.push(looked?),
+            }
+        }
+        seen.sort_unstable_by(|a, b| a.triple.path.cmp(&b.triple.path));
+        Ok(seen)
+    }
+}
+
+/// What a walk asks besides the upper itself.
+struct Around<'a> {
+    old: &'a dyn Tree,
+    new: &'a dyn Tree,
+    attributed: Attributed,
+}
+
+/// A path of the upper, before it is looked up in the bases.
+struct Seen {
+    triple: Triple,
+    opaque: Opaque,
+    /// A whiteout is none.
+    is_directory: bool,
 }
 
 #[derive(PartialEq)]
@@ -87,8 +129,14 @@ enum Opaque {
     HasXattrWhiteouts,
 }
 
-fn look(inside: &Path, path: &Path, meta: &fs::Metadata, xattr_whiteouts: bool) -> Result<(Triple, Opaque)> {
-    let all = object::xattrs(path)?;
+fn look(
+    inside: &Path,
+    path: &Path,
+    meta: &fs::Metadata,
+    has_xattrs: bool,
+    xattr_whiteouts: bool,
+) -> Result<Seen> {
+    let all = if has_xattrs { object::xattrs(path)? } else { Xattrs::new() };
     let is_mark = |name: &[u8]| OWN_MARKS.iter().any(|prefix| name.starts_with(prefix));
     let opaque = match all.get(OPAQUE.as_bytes()).map(Vec::as_slice) {
         Some(b"y") => Opaque::Yes,
@@ -105,7 +153,11 @@ fn look(inside: &Path, path: &Path, meta: &fs::Metadata, xattr_whiteouts: bool) 
     let path = inside.as_os_str().as_bytes().to_vec();
     let is_opaque = opaque == Opaque::Yes;
     let triple = Triple { path, mine, inode: meta.ino(), opaque: is_opaque, marks, old: None, new: None };
-    Ok((triple, opaque))
+    Ok(Seen { triple, opaque, is_directory: meta.is_dir() })
+}
+
+fn is_gone(path: &Path) -> bool {
+    path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// A file is read only where one of the bases has a file of its size.
