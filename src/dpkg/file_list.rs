@@ -1,8 +1,9 @@
 //! Which files are of a package: /var/lib/dpkg/info/NAME.list, one absolute path a line, directories
 //! among them. Packages of before the merged /usr name `/bin/ls` what lies at `/usr/bin/ls`.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::collections::HashMap;
+use std::hash::Hash;
 
 /// `coreutils.list`, `libc6:amd64.list` -> the package's name
 pub fn package(file_name: &[u8]) -> Option<&str> {
@@ -12,9 +13,9 @@ pub fn package(file_name: &[u8]) -> Option<&str> {
 
 /// Calls `found` with every line that is one of `wanted` (relative to /, below the merged /usr): the line as
 /// it stands there without its first `/`, the path, and what stands beside that.
-pub fn find<'l, 'a, T>(
+pub fn find<'l, 'a, P: Borrow<[u8]> + Eq + Hash, T>(
     list: &'l [u8],
-    wanted: &'a HashMap<Vec<u8>, T>,
+    wanted: &'a HashMap<P, T>,
     mut found: impl FnMut(&'l [u8], &'a [u8], &'a T),
 ) {
     let mut merged = Vec::new();
@@ -30,7 +31,7 @@ pub fn find<'l, 'a, T>(
             }
         };
         if let Some((here, beside)) = hit {
-            found(path, here, beside);
+            found(path, here.borrow(), beside);
         }
     }
 }

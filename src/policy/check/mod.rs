@@ -107,18 +107,15 @@ impl Look<'_> {
 
     /// Who owns the triple at this place of the list.
     pub fn owned(&self, place: usize) -> Owned {
-        let fates = |owners: &Owners| -> Vec<Fate> {
-            owners.of(place).filter_map(|stem| self.fates.get(stem).copied()).collect()
-        };
-        let mine = fates(&self.owners.mine);
-        let is = |wanted: &[Fate]| mine.iter().any(|fate| wanted.contains(fate));
+        let mine = || self.owners.mine.of(place).filter_map(|stem| self.fates.get(stem));
+        let is = |wanted: &[Fate]| mine().any(|fate| wanted.contains(fate));
         if is(&[Fate::Keep, Fate::Override, Fate::SettingsOnly]) {
             Owned::Kept
         } else if is(&[Fate::Inherit, Fate::Dropped]) {
             Owned::Base
         } else if is(&[Fate::Superseded]) {
             Owned::Superseded
-        } else if mine.is_empty() && !self.is_removed(place) {
+        } else if mine().next().is_none() && !self.is_removed(place) {
             Owned::Nobody
         } else {
             Owned::Removed

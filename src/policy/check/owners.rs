@@ -1,6 +1,7 @@
 //! Whose is a path? By the lists of each side, canonical through the merged /usr and through diversions.
 //! Only paths of the upper are asked for, so only those are kept.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::dpkg::diversions::Diversion;
@@ -14,16 +15,16 @@ use super::Hidden;
 #[derive(Default)]
 pub struct Owners {
     names: Vec<String>,
-    of: HashMap<usize, Vec<usize>>,
+    /// A place and the number of a name, sorted.
+    of: Vec<(u32, u32)>,
 }
+
+/// Paths and their places, see [`places`].
+pub type Places<'a> = HashMap<Cow<'a, [u8]>, usize>;
 
 impl Owners {
     /// `places`: see [`places`]; it must know the paths that are diverted on this side.
-    pub fn read(
-        tree: &dyn Tree,
-        places: &HashMap<Vec<u8>, usize>,
-        diversions: &[Diversion],
-    ) -> Result<Owners> {
+    pub fn read(tree: &dyn Tree, places: &Places, diversions: &[Diversion]) -> Result<Owners> {
         let mut owners = Owners::default();
         tree.texts(b"var/lib/dpkg/info", b".list", &mut |path, list| {
             let Some(stem) = tree::name(path).strip_suffix(b".list") else { return };
@@ -35,19 +36,19 @@ impl Owners {
                     Some(to) => places.get(&*file_list::canonical(to)),
                     None => Some(place),
                 };
-                let Some(place) = place else { return };
-                let of = owners.of.entry(*place).or_default();
-                if !of.contains(&number) {
-                    of.push(number);
-                }
+                owners.of.extend(place.map(|place| (*place as u32, number as u32)));
             });
         })?;
+        owners.of.sort_unstable();
+        owners.of.dedup();
         Ok(owners)
     }
 
     /// The owners of the triple at this place, by their names in info/.
     pub fn of(&self, place: usize) -> impl Iterator<Item = &str> {
-        self.of.get(&place).into_iter().flatten().map(|number| &*self.names[*number])
+        let start = self.of.partition_point(|(at, _)| (*at as usize) < place);
+        let here = self.of[start..].iter().take_while(move |(at, _)| *at as usize == place);
+        here.map(|(_, number)| &*self.names[*number as usize])
     }
 }
 
@@ -73,17 +74,16 @@ fn lies_elsewhere<'a>(diversions: &[Diversion<'a>], package: &[u8], line: &[u8])
 }
 
 /// Every path of the upper and its place, behind those the hidden ones, and behind those `more`.
-pub fn places(
-    triples: &[Triple],
-    hidden: &[Hidden],
+pub fn places<'a>(
+    triples: &'a [Triple],
+    hidden: &'a [Hidden],
     more: impl Iterator<Item = Vec<u8>>,
-) -> HashMap<Vec<u8>, usize> {
+) -> Places<'a> {
     let paths = triples.iter().map(|triple| &triple.path).chain(hidden.iter().map(|hidden| &hidden.path));
-    let mut places: HashMap<Vec<u8>, usize> =
-        paths.enumerate().map(|(at, path)| (path.clone(), at)).collect();
+    let mut places: Places = paths.enumerate().map(|(at, path)| (path.into(), at)).collect();
     for path in more {
         let next = places.len();
-        places.entry(path).or_insert(next);
+        places.entry(path.into()).or_insert(next);
     }
     places
 }
