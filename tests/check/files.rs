@@ -353,6 +353,15 @@ fn f19_found_marks_of_a_user() {
 }
 
 #[test]
+fn f19_found_below_a_subvolume_with_numbers_of_its_own() {
+    let case = Case::on(nothing, nothing);
+    need("btrfs", crate::rig::btrfs(&["subvolume", "create"]).arg(upper(&case, "nested")));
+    fs::write(upper(&case, "nested/a"), "a").unwrap();
+    xattr::set(upper(&case, "nested/a"), "user.overlay.opaque", b"y").unwrap();
+    case.is(&["F19 blocker /nested/a", "F21 blocker /nested"]);
+}
+
+#[test]
 fn f19_near_miss_an_attribute_of_the_person() {
     let case = Case::on(nothing, write("srv/a", "a"));
     xattr::set(upper(&case, "srv/a"), "user.overlaid", b"y").unwrap();

@@ -85,6 +85,30 @@ fn every_path_is_found_from_everywhere() {
 }
 
 #[test]
+fn what_lies_between_two_paths_is_not_there() {
+    let paths = paths();
+    let (_dir, manifest) = written(true);
+    let there = |path: &[u8]| paths.iter().any(|p| p == path);
+    let missing = |path: &[u8]| [&b"!"[..], b"!/x", b"!0", b"/a", b"0"].map(|more| [path, more].concat());
+    // Each several times: what was found for one is remembered for the next, and must not be for others.
+    for path in &paths {
+        for wanted in missing(path) {
+            assert_eq!(
+                manifest.find(&wanted).unwrap().is_some(),
+                there(&wanted),
+                "{}",
+                wanted.escape_ascii()
+            );
+        }
+        for wanted in missing(path).iter().rev().chain([path]) {
+            assert_eq!(manifest.find(wanted).unwrap().is_some(), there(wanted), "{}", wanted.escape_ascii());
+        }
+    }
+    assert!(manifest.find(b"").unwrap().is_none() && manifest.find(b"zz").unwrap().is_none());
+    assert!(manifest.find(b"").unwrap().is_none() && manifest.find(&paths[0]).unwrap().is_some());
+}
+
+#[test]
 fn what_is_below_a_directory() {
     let (_dir, manifest) = written(true);
     for dir in [&b""[..], b"a", b"a-b", b"usr", b"usr/lib", b"z", b"nowhere", b"a/1"] {
