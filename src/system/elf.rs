@@ -195,7 +195,8 @@ fn piece(file: &mut (impl Read + Seek), at: u64, length: u64) -> io::Result<Vec<
         return Ok(Vec::new());
     }
     file.seek(SeekFrom::Start(at))?;
-    let mut bytes = Vec::new();
+    // Room for all of it, so that it is one read and not a row of growing ones.
+    let mut bytes = Vec::with_capacity(length.min(LONGEST_DYNAMIC) as usize);
     file.by_ref().take(length).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
