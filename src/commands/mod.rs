@@ -13,9 +13,11 @@ pub mod report;
 
 mod accounts;
 mod bare;
+mod base_flip;
 mod base_import;
 mod base_list;
 mod base_prune;
+mod base_rollback;
 mod check;
 mod clone;
 mod compared;
@@ -87,6 +89,8 @@ pub fn base_main() -> ExitCode {
         cli::BaseVerb::Import { source, version, clean, no_clean } => {
             base_import::run(&args.common, &source, &version, base_import::Cleaning::from(clean, no_clean))
         }
+        cli::BaseVerb::Flip(args_of) => base_flip::run(&args.common, &args_of),
+        cli::BaseVerb::Rollback(args_of) => base_rollback::run(&args.common, &args_of),
         cli::BaseVerb::Prune { version } => base_prune::run(&args.common, &version),
     })
 }

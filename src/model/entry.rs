@@ -121,6 +121,8 @@ pub enum Kind {
     Receive,
     /// `current` of the bases was moved to another one.
     Flip,
+    /// What a flip moved was put back.
+    Rollback,
     /// The default profile was chosen.
     Default,
     /// A base was removed.
@@ -145,8 +147,15 @@ pub const PRUNED_PROFILES: &str = "profiles";
 /// points before it have nothing there.
 const STATE_REMOVED: &str = "state_removed";
 
+/// The field of a flip entry that says which entry moved which profile, e.g. `{"lab": 57}`; of a rollback,
+/// which took it back.
+pub const MOVED: &str = "moved";
+
+/// The field of a flip entry with the base that was current before it.
+pub const FROM_BASE: &str = "from";
+
 impl Kind {
-    const NAMES: [(Kind, &'static str); 22] = [
+    const NAMES: [(Kind, &'static str); 23] = [
         (Kind::Packages, "packages"),
         (Kind::Undo, "undo"),
         (Kind::Redo, "redo"),
@@ -161,6 +170,7 @@ impl Kind {
         (Kind::Repair, "repair"),
         (Kind::Receive, "receive"),
         (Kind::Flip, "flip"),
+        (Kind::Rollback, "rollback"),
         (Kind::Share, "share"),
         (Kind::Set, "set"),
         (Kind::Left, "left"),

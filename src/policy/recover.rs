@@ -73,7 +73,7 @@ pub fn verdict(facts: &OpenFacts) -> Verdict {
         Kind::Left | Kind::Save => done_if(facts.point_exists),
         Kind::Share => close(State::Interrupted, "cut off: do it again to finish it"),
         Kind::Prune => close(State::Interrupted, "cut off: what it did not delete goes with the next prune"),
-        Kind::Flip => close(State::Interrupted, "cut off: do it again to finish it"),
+        Kind::Flip | Kind::Rollback => close(State::Interrupted, "cut off: do it again to finish it"),
         Kind::Default => close(State::Interrupted, "cut off: the old default or the new one is in force"),
     }
 }

@@ -7,5 +7,6 @@ mod pair;
 mod rig;
 
 mod alike;
+mod flip;
 mod real;
 mod refused;

@@ -13,7 +13,7 @@ use super::Common;
     version,
     after_help = "\
 Examples:\n  flipper-base import trixie.tar --version 13.2 --clean\n  \
-flipper-base list\n\n\
+flipper-base list\n  flipper-base flip 13.2\n\n\
 Exit status: 0 done, 1 attention, 2 refused and nothing changed, 3 could not, 64 usage."
 )]
 pub struct BaseProgram {
@@ -46,6 +46,8 @@ flipper-base import /srv/root --version 13.2-mine")]
         #[arg(long)]
         no_clean: bool,
     },
+    Flip(super::Flip),
+    Rollback(super::Rollback),
     /// Remove a base nothing stands on
     #[command(after_help = "\
 Examples:\n  flipper-base prune 13.1")]
