@@ -124,6 +124,11 @@ impl Look<'_> {
         }
     }
 
+    /// What becomes of a package, by its name in info/ on any side.
+    pub fn fate(&self, stem: &str) -> Option<Fate> {
+        self.fates.get(stem).copied()
+    }
+
     /// Was it of a package that the profile removed?
     fn is_removed(&self, place: usize) -> bool {
         use Fate::*;
