@@ -227,6 +227,13 @@ impl LockedJournal {
         written
     }
 
+    /// Writes an open entry again, with what became known since; durable when this returns.
+    pub fn amend(&self, entry: &Entry) -> Result<()> {
+        with_room(&self.journal.layout, For::of(&entry.kind), || {
+            files::replace(&self.journal.file(entry, ".open.json"), &self.with_what_is_there(entry)?)
+        })
+    }
+
     /// Closes an entry: after this returns it survives a power cut as it is.
     pub fn close(&self, entry: &Entry) -> Result<()> {
         with_room(&self.journal.layout, For::of(&entry.kind), || self.write_closed(entry))
@@ -280,12 +287,14 @@ impl LockedJournal {
         Ok(to_json(&value))
     }
 
-    /// Clears away what a cut left beside entries: the open file of a closed one, and an open file that
-    /// is still empty. Nothing was changed under such a number: a change begins after a sync.
+    /// Clears away what a cut left beside entries: the open file of a closed one, an open file that
+    /// is still empty, and one that was being written again. Nothing was changed under an empty one's number:
+    /// a change begins after a sync.
     pub fn tidy(&self, profile: Option<&ProfileId>) -> Result<()> {
         for number in self.journal.open_numbers(profile)? {
             let open = self.journal.open_file(profile, number);
             let Ok(meta) = open.metadata() else { continue };
+            files::remove_if_there(&files::beside(&open, ".new"))?;
             match read_entry(&self.journal.closed_file(profile, number), profile, number) {
                 Ok(Some(entry)) => {
                     for suffix in [".open.json", ".plan.json", ".archives.json"] {
