@@ -164,6 +164,7 @@ flipper-undo --profile lab      brings it back")]
         id: String,
     },
     Check(Check),
+    Repair(Repair),
     Reset(Reset),
     InstallBuiltin(InstallBuiltin),
     Share(Share),

@@ -41,6 +41,7 @@ mod prune_plan;
 mod pruned;
 mod recover;
 mod remake;
+mod repair;
 mod rescue;
 mod reset;
 mod restore;
@@ -114,6 +115,7 @@ fn profile_verb(verb: cli::ProfileVerb, common: &cli::Common) -> Result<Exit> {
         Rename { id, name } => set::rename(common, &id, &name),
         Delete { id } => delete::run(common, &id),
         Check(args) => check::run(common, &args),
+        Repair(args) => repair::run(common, &args),
         Reset(args) => reset::run(common, &args),
         InstallBuiltin(args) => install_builtin::run(common, &args),
         Share(args) => share::run(common, &args),

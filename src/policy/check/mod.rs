@@ -32,6 +32,7 @@ use crate::dpkg::file_list;
 use crate::model::elf::Reading;
 use crate::model::error::Result;
 use crate::model::tree::{self, Object, Tree, Triple};
+use crate::policy::mend;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -189,6 +190,10 @@ pub fn check(trees: &Trees) -> Result<Vec<Finding>> {
     config::find(&look, &mut found)?;
     caches::find(&look, &mut found)?;
     identity::find(&look, &mut found)?;
+    if look.is_doctor() {
+        let profile = trees.names[1].strip_prefix("profile ").unwrap_or_default();
+        found.iter_mut().for_each(|finding| mend::offer(finding, profile));
+    }
     found.sort();
     Ok(found)
 }
