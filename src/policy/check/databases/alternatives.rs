@@ -73,10 +73,13 @@ fn group(look: &Look, name: &[u8], sides: [Option<&Group>; 4]) -> Result<Option<
     }
     if merged.choices.is_empty() {
         let goes = "takes it away, the last choice is gone";
-        return Ok(shown.map(|_| finding(Severity::Automatic, name, goes)));
+        return Ok(shown.filter(|_| !look.is_doctor()).map(|_| finding(Severity::Automatic, name, goes)));
     }
     let outdated = shown != Some(&merged);
-    Ok(outdated.then(|| differs(name, &merged, shown)))
+    Ok(outdated.then(|| match look.is_doctor() {
+        true => astray(name, &merged, shown),
+        false => differs(name, &merged, shown),
+    }))
 }
 
 /// The groups of these names that a tree has; those of slaves have no record. `side` is for messages.
@@ -155,6 +158,17 @@ fn lost(name: &[u8], chosen: &[u8], instead: Option<&[u8]>) -> Finding {
             .choice(format!("choose another one first: update-alternatives --config {}", readable(name))),
         None => finding,
     }
+}
+
+/// Of the doctor: nobody chose by hand, and the link does not lead to the best choice.
+fn astray(name: &[u8], merged: &Group, shown: Option<&Group>) -> Finding {
+    let leads = |group: Option<&Group>| {
+        group.and_then(|group| group.link.as_deref()).map_or("nothing".to_owned(), readable)
+    };
+    finding(Severity::Harmless, name, "leaves the link as it is")
+        .seen("leads to", leads(shown))
+        .seen("the best", leads(Some(merged)))
+        .choice(format!("have the best: update-alternatives --auto {}", readable(name)))
 }
 
 fn differs(name: &[u8], merged: &Group, shown: Option<&Group>) -> Finding {

@@ -36,15 +36,19 @@ pub fn unsettled(look: &Look, found: &mut Vec<Finding>) {
     }
     if look.triple(UNINCORPORATED).and_then(|t| t.mine.as_ref()).is_some_and(|mine| mine.size != Some(0)) {
         let runs = "runs the triggers that wait";
-        found.push(Finding::path(Class::P10, Severity::Automatic, UNINCORPORATED, runs));
+        found.push(match look.is_doctor() {
+            true => Finding::path(Class::P10, Severity::Harmless, UNINCORPORATED, "leaves them waiting")
+                .choice("run the triggers that wait: dpkg --triggers-only --pending, in the profile"),
+            false => Finding::path(Class::P10, Severity::Automatic, UNINCORPORATED, runs),
+        });
     }
 }
 
 /// P18: a mark of the profile on a package that is the candidate's, where the candidate has another.
 pub fn automatic_marks(look: &Look, found: &mut Vec<Finding>) -> Result<()> {
     const PATH: &[u8] = b"var/lib/apt/extended_states";
-    if look.triple(PATH).is_none() {
-        return Ok(()); // as the base has them
+    if look.is_doctor() || look.triple(PATH).is_none() {
+        return Ok(()); // nothing is carried, or all is as the base has it
     }
     let marks = |side: &super::super::side::Side| -> Result<_> {
         ExtendedStates::parse(&side.texts.extended_states)
