@@ -37,7 +37,7 @@ use crate::policy::mend;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use fates::{Fate, Row};
-use finding::Finding;
+use finding::{Finding, Severity};
 use owners::{Owned, Owners};
 use side::{Side, Texts};
 use together::Together;
@@ -191,6 +191,8 @@ pub fn check(trees: &Trees) -> Result<Vec<Finding>> {
     caches::find(&look, &mut found)?;
     identity::find(&look, &mut found)?;
     if look.is_doctor() {
+        // Whatever else a rebase would do by itself is about carrying: nothing is wrong with it here.
+        found.retain(|finding| finding.severity != Severity::Automatic || mend::mends(finding));
         let profile = trees.names[1].strip_prefix("profile ").unwrap_or_default();
         found.iter_mut().for_each(|finding| mend::offer(finding, profile));
     }

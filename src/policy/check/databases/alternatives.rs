@@ -73,7 +73,7 @@ fn group(look: &Look, name: &[u8], sides: [Option<&Group>; 4]) -> Result<Option<
     }
     if merged.choices.is_empty() {
         let goes = "takes it away, the last choice is gone";
-        return Ok(shown.filter(|_| !look.is_doctor()).map(|_| finding(Severity::Automatic, name, goes)));
+        return Ok(shown.map(|_| finding(Severity::Automatic, name, goes)));
     }
     let outdated = shown != Some(&merged);
     Ok(outdated.then(|| match look.is_doctor() {

@@ -15,13 +15,10 @@ pub fn find(look: &Look, row: &Row) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
     match (row.fate, row.new) {
         (Fate::Removed | Fate::RemovedWithSettings, Some(new)) => {
-            found.extend(comes_with_the_candidate(look, new))
+            found.push(comes_with_the_candidate(look, new))
         }
         (Fate::Restored, Some(new)) => found.push(comes_back(look, new)),
         _ => {}
-    }
-    if look.is_doctor() {
-        return Ok(found); // the base that has its records stays
     }
     if let (Fate::RemovedWithSettings | Fate::SettingsOnly, Some(mine), Some(old)) =
         (row.fate, row.mine, row.old)
@@ -31,23 +28,22 @@ pub fn find(look: &Look, row: &Row) -> Result<Vec<Finding>> {
     Ok(found)
 }
 
-/// P7, and P23 where dpkg calls it essential. Of any other the doctor says nothing: removed is removed.
-fn comes_with_the_candidate(look: &Look, new: &Package) -> Option<Finding> {
+/// P7, and P23 where dpkg calls it essential.
+fn comes_with_the_candidate(look: &Look, new: &Package) -> Finding {
     let (class, severity) = match (new.essential, new.protected) {
         (true, _) => (Class::P23, Severity::Decision),
         (_, true) => (Class::P7, Severity::Decision),
-        _ if look.is_doctor() => return None,
         _ => (Class::P7, Severity::Automatic),
     };
     let keeps = "keeps it removed, and hides the candidate's files of it";
     let finding = Finding::package(class, severity, &named(look, new), keeps)
         .seen("version in the candidate", version(new));
-    Some(match severity {
+    match severity {
         Severity::Decision => finding
             .seen("dpkg calls it", if new.essential { "essential" } else { "protected" })
             .choice(format!("have it again: apt install {}, in the profile as it is", new.name)),
         _ => finding,
-    })
+    }
 }
 
 /// P7, where something of the merge cannot do without.
