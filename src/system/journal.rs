@@ -10,6 +10,7 @@
 //! While both 57.open.json and a readable 57.json exist, the closed one counts; a torn 57.json beside
 //! an open one is not there yet.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -47,10 +48,13 @@ pub struct PlanFile {
     pub command_line: Option<String>,
     pub comment: Option<String>,
     pub planned: Vec<Planned>,
+    /// Where the .deb of a package lies, as apt knows it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub debs: BTreeMap<String, String>,
 }
 
 /// `archives[package:architecture=version] = trixie-security/main`
-pub type Archives = std::collections::BTreeMap<String, String>;
+pub type Archives = BTreeMap<String, String>;
 
 /// All entries of one profile, and the files that could not be read as such.
 #[derive(Debug, Default)]
@@ -161,6 +165,12 @@ impl Journal {
     /// Best effort, never synced: an entry that lost its plan still has its point.
     pub fn note_plan(&self, entry: &Entry, plan: &PlanFile) -> Result<()> {
         write_aside(&self.file(entry, ".plan.json"), plan)
+    }
+
+    /// [`PlanFile::debs`] of an open entry; empty where nobody noted a plan.
+    pub fn debs(&self, entry: &Entry) -> BTreeMap<String, String> {
+        let plan = read_json::<PlanFile>(&self.file(entry, ".plan.json"));
+        plan.ok().flatten().map(|plan| plan.debs).unwrap_or_default()
     }
 
     /// Best effort too.
