@@ -52,7 +52,8 @@ of the base is as the base has it. The first is for a package run that failed wi
 Invalid cross-device link\": dpkg cannot replace a directory of the base by a file or a link; after this it \
 can, and the run is done again.\n\n\
 An entry like every other: it takes its own point first, makes a new root and moves to it; while the profile \
-is in use it counts from the next start. Refused while another root waits for that, and while packages are \
+is in use it counts from the next start, without what is written until then (which is kept, as after an \
+undo). Refused while another root waits for that, and while packages are \
 being installed. Where there is nothing to mend, it says so and leaves no entry.",
     after_help = "\
 Examples:\n  flipper-profile check lab                        what there is to mend: \"set right by a repair\"\n  \

@@ -34,7 +34,8 @@ pub fn show(session: &Session, facts: &ProfileFacts, plan: &Mending, all: bool) 
         )),
     }
     if facts.in_use.is_some() {
-        line(format_args!("  {} is in use: it counts from the next start", facts.id));
+        line(format_args!("  {} is in use: it counts from the next start, and", facts.id));
+        line("  what is written until then is not in it (kept all the same: flipper-undo --list)");
     }
 }
 
