@@ -131,13 +131,29 @@ pub fn diagnose(session: &Session, id: &ProfileId, root: &RootDir) -> Result<Dia
 fn compare(
     root: &RootDir,
     id: &ProfileId,
-    (base, old): (&BaseVersion, &ManifestFile),
-    (candidate, new): (&BaseVersion, &ManifestFile),
+    old: (&BaseVersion, &ManifestFile),
+    new: (&BaseVersion, &ManifestFile),
 ) -> Result<Look> {
     let begin = SystemTime::now();
-    let upper = Upper::read(root, old, new)?;
-    let mine = Merged { upper: &upper, base: old };
-    let exchanged = Merged { upper: &upper, base: new };
+    let upper = Upper::read(root, old.1, new.1)?;
+    let (findings, plan_hash) = examined(&upper, id, old, new, |trees, look| {
+        let findings = check::findings(look)?;
+        let plan_hash = plan_hash(&trees.names, trees.triples, trees.mine, &findings)?;
+        Ok((findings, plan_hash))
+    })?;
+    Ok(Look { findings, plan_hash, begin, upper })
+}
+
+/// Asks something of the comparison that a check is made of.
+pub fn examined<T>(
+    upper: &Upper,
+    id: &ProfileId,
+    (base, old): (&BaseVersion, &ManifestFile),
+    (candidate, new): (&BaseVersion, &ManifestFile),
+    ask: impl FnOnce(&Trees, &check::Look) -> Result<T>,
+) -> Result<T> {
+    let mine = Merged { upper, base: old };
+    let exchanged = Merged { upper, base: new };
     let names = [format!("base {base}"), format!("profile {id}"), format!("base {candidate}")];
     let trees = Trees {
         triples: &upper.triples,
@@ -151,14 +167,17 @@ fn compare(
         elf: &|path| elf::read(&upper.on_disk(path)),
         md5: &|path| object::md5(&upper.on_disk(path)),
     };
-    let findings = check::check(&trees)?;
-    let plan_hash = plan_hash(&names, &upper.triples, &mine, &findings)?;
-    Ok(Look { findings, plan_hash, begin, upper })
+    check::with_look(&trees, |look| ask(&trees, look))
 }
 
 /// Over both bases (sealed, so their names are enough), every path of the upper, the profile's package
 /// database, and what was found: a file that is no base's is not hashed unless a finding asks for it.
-fn plan_hash(names: &[String], triples: &[Triple], mine: &dyn Tree, findings: &[Finding]) -> Result<String> {
+pub fn plan_hash(
+    names: &[&str],
+    triples: &[Triple],
+    mine: &dyn Tree,
+    findings: &[Finding],
+) -> Result<String> {
     let mut hash = Sha256::new();
     for name in names {
         hash.update(name);

@@ -11,6 +11,8 @@ use clap::{Args, Parser, Subcommand};
 mod base;
 #[path = "cli/check.rs"]
 mod check;
+#[path = "cli/rebase.rs"]
+mod rebase;
 #[path = "cli/rescue.rs"]
 mod rescue;
 #[path = "cli/reset.rs"]
@@ -26,6 +28,7 @@ mod undo;
 
 pub use base::*;
 pub use check::*;
+pub use rebase::*;
 pub use rescue::*;
 pub use reset::*;
 pub use set::*;
@@ -164,6 +167,7 @@ flipper-undo --profile lab      brings it back")]
         id: String,
     },
     Check(Check),
+    Rebase(Rebase),
     Repair(Repair),
     Reset(Reset),
     InstallBuiltin(InstallBuiltin),

@@ -15,7 +15,7 @@ use crate::system::{btrfs, changed, files, guard, next_state, roots};
 
 use super::session::Session;
 use super::stage::close;
-use super::{accounts, now, report, undo_plan};
+use super::{accounts, now, numbers, report, undo_plan};
 
 /// Drops the waiting root that `by` cancels: its entry first, so that a root nobody ran is not kept for
 /// what was never written into it. Done before `by` is closed, and done again after a cut.
@@ -40,14 +40,16 @@ pub fn drop_cancelled(session: &Session, by: &Entry) -> Result<()> {
 /// every run. The boot has to do the same before it mounts state/.
 pub fn settle_state(session: &Session, dir: &ProfileDir) -> Result<()> {
     delete_old_state(dir)?;
-    if next_state::waiting(dir)?.is_empty() {
-        return Ok(());
-    }
     let current = roots::current(dir)?;
-    let open = session.journal.open_entries(profile_of(dir).as_ref())?;
-    next_state::drop_other(dir, current, |number| open.iter().any(|entry| entry.number == number))?;
+    if !next_state::waiting(dir)?.is_empty() {
+        let open = session.journal.open_entries(profile_of(dir).as_ref())?;
+        next_state::drop_other(dir, current, |number| open.iter().any(|entry| entry.number == number))?;
+    }
     if session.root_in_use(dir)?.is_none() {
         with_room(&session.pool.layout, For::Recovery, || next_state::take_place(dir, current))?;
+        if session.pool.format.may_write() {
+            with_room(&session.pool.layout, For::Recovery, || numbers::settle(session, dir))?;
+        }
     }
     delete_old_state(dir)
 }

@@ -33,12 +33,14 @@ mod keep;
 mod left;
 mod list;
 mod mount;
+mod numbers;
 mod own;
 mod pin;
 mod preview_shown;
 mod prune;
 mod prune_plan;
 mod pruned;
+mod rebase;
 mod recover;
 mod remake;
 mod repair;
@@ -115,6 +117,7 @@ fn profile_verb(verb: cli::ProfileVerb, common: &cli::Common) -> Result<Exit> {
         Rename { id, name } => set::rename(common, &id, &name),
         Delete { id } => delete::run(common, &id),
         Check(args) => check::run(common, &args),
+        Rebase(args) => rebase::run(common, &args),
         Repair(args) => repair::run(common, &args),
         Reset(args) => reset::run(common, &args),
         InstallBuiltin(args) => install_builtin::run(common, &args),

@@ -30,6 +30,7 @@ pub mod statoverride;
 pub mod status;
 pub mod triggers;
 pub mod ucf;
+pub mod verify;
 pub mod version;
 pub mod words;
 

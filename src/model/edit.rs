@@ -40,6 +40,8 @@ pub enum Edit {
     /// One object as a base has it, with owner, mode, times and attributes; a directory without what is in
     /// it.
     Copy { path: Vec<u8>, from: From },
+    /// What the new base has at `of`, under another name.
+    CopyOf { path: Vec<u8>, of: Vec<u8> },
     /// What the upper has at a path gets another name; what it has there goes.
     Rename { path: Vec<u8>, to: Vec<u8> },
     /// Mode and owner of what the upper has there.

@@ -61,6 +61,8 @@ pub enum Error {
     Waits { profile: ProfileId, entry: EntryNumber, what: String },
     NoPristine { profile: ProfileId },
     PristineOnOtherBase { profile: ProfileId, pristine: BaseVersion, now: BaseVersion },
+    Blocked { base: BaseVersion, why: String },
+    NotProved { profile: ProfileId, base: BaseVersion, why: String },
     NotKeepable { path: PathBuf, why: String },
     NotShareable { path: PathBuf, why: String },
     NotABuiltin { path: PathBuf, why: String },
@@ -138,6 +140,8 @@ impl Error {
             NoPristine { profile } => {
                 format!("go back by number: flipper-undo --profile {profile} --list; or make a fresh profile: flipper-profile create NEW")
             }
+            Blocked { base, .. } => format!("all of it: flipper-profile check --base {base} --all"),
+            NotProved { .. } => "what apt and dpkg said: flipper-undo --list names the entry, apt.log lies in @journal/entries/ID/N".into(),
             PristineOnOtherBase { profile, pristine, .. } => {
                 format!("a fresh profile on it: flipper-profile create NEW --base {pristine}; back to before {profile} moved: flipper-undo --profile {profile} --list")
             }
@@ -228,6 +232,10 @@ impl fmt::Display for Error {
                 out,
                 "the pristine state of {profile} stands on base {pristine}, and the profile on base {now} by now"
             ),
+            Blocked { base, why } => write!(out, "base {base} is refused: {why}"),
+            NotProved { profile, base, why } => {
+                write!(out, "{profile} on base {base} does not hold, and stays where it is: {why}")
+            }
             NotKeepable { path, why } => write!(out, "{} cannot be kept: {why}", path.display()),
             NotShareable { path, why } => write!(out, "{} cannot be shared: {why}", path.display()),
             NotABuiltin { path, why } => write!(out, "{} is no built-in profile: {why}", path.display()),

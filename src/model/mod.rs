@@ -16,6 +16,7 @@ pub mod identity;
 pub mod kept;
 pub mod layout;
 pub mod ledger;
+pub mod numbers;
 pub mod own;
 pub mod profile;
 pub mod reserved;

@@ -11,6 +11,7 @@ pub mod identity;
 pub mod mend;
 pub mod outcome;
 pub mod own;
+pub mod rebase;
 pub mod recover;
 pub mod repair;
 pub mod retention;

@@ -60,7 +60,8 @@ fn one(place: &Place, edit: &Edit) -> Result<()> {
         Edit::Link { path, target } => {
             replaced(place, path, |to| symlink(OsStr::from_bytes(target), to).at("make", to))
         }
-        Edit::Copy { path, from } => copy(place, path, *from),
+        Edit::Copy { path, from } => copy(place, path, path, *from),
+        Edit::CopyOf { path, of } => copy(place, path, of, From::NewBase),
         Edit::Rename { path, to } => {
             let from = real(place.upper, path)?;
             replaced(place, to, |to| {
@@ -160,12 +161,12 @@ fn write(place: &Place, path: &[u8], text: &[u8], owner: Option<Owner>) -> Resul
     })
 }
 
-fn copy(place: &Place, path: &[u8], from: From) -> Result<()> {
+fn copy(place: &Place, path: &[u8], of: &[u8], from: From) -> Result<()> {
     let base = match from {
         From::OldBase => place.old_base,
         From::NewBase => place.new_base,
     };
-    let source = real(base, path)?;
+    let source = real(base, of)?;
     let meta = source.symlink_metadata().at("look at", &source)?;
     let there = real(place.upper, path)?;
     if meta.is_dir() && there.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
@@ -180,12 +181,18 @@ fn copy(place: &Place, path: &[u8], from: From) -> Result<()> {
     })
 }
 
-fn own(path: &Path, owner: Owner) -> Result<()> {
+/// The kernel takes a file's capabilities with its owner (kernel: fs/attr.c, ATTR_KILL_PRIV).
+pub fn own(path: &Path, owner: Owner) -> Result<()> {
+    const CAPABILITIES: &str = "security.capability";
+    let capabilities = xattr::get(path, CAPABILITIES).at("read attributes of", path)?;
     lchown(path, Some(owner.uid), Some(owner.gid)).at("change the owner of", path)?;
-    match path.symlink_metadata().at("look at", path)?.is_symlink() {
-        true => Ok(()),
-        false => fs::set_permissions(path, fs::Permissions::from_mode(owner.mode.into()))
-            .at("set the mode of", path),
+    if path.symlink_metadata().at("look at", path)?.is_symlink() {
+        return Ok(());
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(owner.mode.into())).at("set the mode of", path)?;
+    match capabilities {
+        Some(value) => xattr::set(path, CAPABILITIES, &value).at("write attributes of", path),
+        None => Ok(()),
     }
 }
 

@@ -90,6 +90,33 @@ pub fn once(assembly: &Assembly, hostname: &str, command: &[OsString]) -> Result
     }
 }
 
+/// Like [`once`], with everything the command says in a file of ours.
+pub fn logged(assembly: &Assembly, hostname: &str, command: &[OsString], log: &Path) -> Result<i32> {
+    let what = assembly.root.path();
+    let file = fs::OpenOptions::new().append(true).create(true).open(log).at("write", log)?;
+    match unsafe { fork() }.at("fork for", what)? {
+        ForkResult::Child => {
+            let run = || {
+                unshare(CloneFlags::CLONE_NEWNS).at("make a namespace for", what)?;
+                let root = prepare(|target| assembly.at(target).map(drop), &assembly.pool.device, None)?;
+                for stream in [1, 2] {
+                    unsafe { libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&file), stream) };
+                }
+                let status = supervise(&root, hostname, command);
+                take_name_servers_back(&root)?;
+                dismantle(&root)?;
+                status
+            };
+            let status = run().unwrap_or_else(|error| tell(&error));
+            unsafe { libc::_exit(status) }
+        }
+        ForkResult::Parent { child } => match waitpid(child, None).at("wait for", what)? {
+            WaitStatus::Exited(_, status) => Ok(status),
+            _ => Ok(128),
+        },
+    }
+}
+
 fn alone(assembly: &Assembly, hostname: &str, command: &[OsString]) -> Result<i32> {
     unshare(CloneFlags::CLONE_NEWNS).at("make a namespace for", assembly.root.path())?;
     let null = fs::OpenOptions::new().write(true).open("/dev/null").at("open", "/dev/null")?;

@@ -5,6 +5,8 @@
 //! A test of class F1 is called `f1_found...` or `f1_near_miss...`; `table.rs` holds the names against
 //! the classes that are said to be looked at.
 
+#[path = "../rig/real_pair.rs"]
+mod pair;
 #[path = "../rig/mod.rs"]
 mod rig;
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::data::left_aside;
 use crate::facts::{Facts, Profile};
 use crate::image::{Replay, Store};
-use crate::judge::{Between, Mixed};
+use crate::judge::{Between, Mixed, is_half_put_back};
 use crate::machine::{call, namespace_of_its_own};
 use crate::points::{Point, Random};
 use crate::recorder::{Loop, unmount};
@@ -201,6 +201,9 @@ impl Crash<'_> {
         between: &Between,
     ) -> Result<(), String> {
         let mut expected = seen.profiles.clone();
+        for profile in expected.values_mut() {
+            profile.tree.lines.retain(|path, _| !is_half_put_back(path)); // it must be gone then
+        }
         match (mixed, seen.profiles.keys().next()) {
             (Some(Mixed { entry: Some(entry), written }), _) => {
                 let undo = call("flipper-undo", device, &["--profile", "lab", "--yes"], b"");

@@ -308,7 +308,7 @@ impl Between<'_> {
 }
 
 /// `.wifi.conf.flipper-new`
-fn is_half_put_back(path: &Path) -> bool {
+pub fn is_half_put_back(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(b".flipper-new"))
 }
 

@@ -155,6 +155,9 @@ impl Rig {
         let dir = self.in_pool(format!("@journal/entries/{owner}"));
         let mut found = Vec::new();
         for item in fs::read_dir(dir).unwrap().map(Result::unwrap) {
+            if item.file_type().unwrap().is_dir() {
+                continue; // what an entry keeps beside its text
+            }
             let name = item.file_name().into_string().unwrap();
             let number = name.split('.').next().and_then(|n| n.parse().ok());
             if let (Some(number), Ok(value)) =

@@ -15,6 +15,7 @@ mod numbers;
 mod ranges;
 
 use merge::{Account, Kind, Stays, Texts};
+pub use numbers::Bearers;
 
 pub fn find(look: &Look, found: &mut Vec<Finding>) -> Result<()> {
     let trees = look.trees;

@@ -10,11 +10,11 @@ use super::finding::Finding;
 
 mod answers;
 mod compared;
-mod conffiles;
+pub mod conffiles;
 mod drop_ins;
 mod moved;
 pub mod paths;
-mod ucf;
+pub mod ucf;
 
 pub fn find(look: &Look, found: &mut Vec<Finding>) -> Result<()> {
     if look.is_doctor() {

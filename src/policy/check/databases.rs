@@ -6,8 +6,8 @@ use crate::model::error::Result;
 use super::Look;
 use super::finding::Finding;
 
-mod alternatives;
-mod diversions;
+pub mod alternatives;
+pub mod diversions;
 pub mod records;
 mod statoverride;
 mod units;

@@ -47,7 +47,7 @@ fn takes_a_directory(triple: &Triple) -> bool {
 }
 
 /// What dpkg is told to leave out in this profile.
-fn filters(look: &Look) -> Result<Filters> {
+pub fn filters(look: &Look) -> Result<Filters> {
     let mut filters = Filters::default();
     filters.add(&look.trees.mine.text(b"etc/dpkg/dpkg.cfg")?.unwrap_or_default());
     look.trees.mine.texts(b"etc/dpkg/dpkg.cfg.d", b"", &mut |_, text| filters.add(text))?;

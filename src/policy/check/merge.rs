@@ -65,13 +65,15 @@ impl Look<'_> {
     }
 
     /// Of what the upper hides: a deletion of the person's stays where the candidate has what the base has.
-    fn comes_back(&self, place: usize, old: Option<&Object>, new: Option<&Object>) -> Option<Object> {
+    pub fn comes_back(&self, place: usize, old: Option<&Object>, new: Option<&Object>) -> Option<Object> {
         let back = match self.owned(place) {
             Owned::Base => !matches!((old, new), (Some(old), Some(new)) if old.same(new)),
             Owned::Superseded => true,
             Owned::Nobody => old.is_none(),
             Owned::Removed => self.owners.new.of(place).any(|stem| {
-                self.fates.get(stem).is_some_and(|fate| matches!(fate, Fate::Restored | Fate::Superseded))
+                self.fates.get(stem).is_some_and(|fate| {
+                    matches!(fate, Fate::Restored | Fate::Superseded | Fate::Inherit | Fate::New)
+                })
             }),
             Owned::Kept => false,
         };

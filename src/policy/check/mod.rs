@@ -71,8 +71,9 @@ pub struct Look<'a> {
     pub rows: Vec<Row<'a>>,
     pub owners: Sides<Owners>,
     /// What becomes of a package, by its name in info/ on any side.
-    fates: HashMap<String, Fate>,
-    hidden: Vec<Hidden>,
+    pub fates: HashMap<String, Fate>,
+    /// In [`tree::order`].
+    pub hidden: Vec<Hidden>,
     /// Paths that the rules of configuration are about, relative to the root (see [`config`]).
     pub conffiles: HashSet<Vec<u8>>,
     /// Paths that a diversion or a statoverride of any side is about (classes G1, G2).
@@ -162,7 +163,28 @@ pub struct Sides<T> {
 }
 
 /// Every finding, the worst first, then by class and subject.
-pub fn check(trees: &Trees) -> Result<Vec<Finding>> {
+pub fn findings(look: &Look) -> Result<Vec<Finding>> {
+    let mut found = Vec::new();
+    packages::find(look, &mut found)?;
+    files::find(look, &mut found)?;
+    accounts::find(look, &mut found)?;
+    databases::find(look, &mut found)?;
+    truth::find(look, &mut found)?;
+    config::find(look, &mut found)?;
+    caches::find(look, &mut found)?;
+    identity::find(look, &mut found)?;
+    if look.is_doctor() {
+        // Whatever else a rebase would do by itself is about carrying: nothing is wrong with it here.
+        found.retain(|finding| finding.severity != Severity::Automatic || mend::mends(finding));
+        let profile = look.trees.names[1].strip_prefix("profile ").unwrap_or_default();
+        found.iter_mut().for_each(|finding| mend::offer(finding, profile));
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Reads and compares everything the classes, and a rebase, are decided by.
+pub fn with_look<T>(trees: &Trees, ask: impl FnOnce(&Look) -> Result<T>) -> Result<T> {
     let texts = [Texts::read(trees.old)?, Texts::read(trees.mine)?, Texts::read(trees.new)?];
     let old = Side::new(trees.names[0], trees.old, &texts[0])?;
     let mine = Side::new(trees.names[1], trees.mine, &texts[1])?;
@@ -181,23 +203,7 @@ pub fn check(trees: &Trees) -> Result<Vec<Finding>> {
     let fates = stems(&rows);
     let [old, mine, new] = sides;
     let look = Look { trees, old, mine, new, rows, owners, fates, hidden, conffiles, overruled, together };
-    let mut found = Vec::new();
-    packages::find(&look, &mut found)?;
-    files::find(&look, &mut found)?;
-    accounts::find(&look, &mut found)?;
-    databases::find(&look, &mut found)?;
-    truth::find(&look, &mut found)?;
-    config::find(&look, &mut found)?;
-    caches::find(&look, &mut found)?;
-    identity::find(&look, &mut found)?;
-    if look.is_doctor() {
-        // Whatever else a rebase would do by itself is about carrying: nothing is wrong with it here.
-        found.retain(|finding| finding.severity != Severity::Automatic || mend::mends(finding));
-        let profile = trees.names[1].strip_prefix("profile ").unwrap_or_default();
-        found.iter_mut().for_each(|finding| mend::offer(finding, profile));
-    }
-    found.sort();
-    Ok(found)
+    ask(&look)
 }
 
 fn overruled(sides: [&Side; 3]) -> HashSet<Vec<u8>> {
@@ -207,7 +213,7 @@ fn overruled(sides: [&Side; 3]) -> HashSet<Vec<u8>> {
 }
 
 /// Relative to the root, below the merged /usr.
-fn canonical(absolute: &[u8]) -> Vec<u8> {
+pub fn canonical(absolute: &[u8]) -> Vec<u8> {
     file_list::canonical(absolute.strip_prefix(b"/").unwrap_or(absolute)).into_owned()
 }
 

@@ -8,7 +8,7 @@ use super::finding::Finding;
 
 mod changing;
 mod languages;
-mod libraries;
+pub mod libraries;
 mod linker;
 mod modules;
 pub mod paths;

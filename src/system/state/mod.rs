@@ -24,6 +24,7 @@ pub mod back;
 mod copy;
 pub mod gone;
 pub mod live;
+pub mod numbers;
 pub mod settle;
 
 /// The paths that lie in a state/ (or in a snapshot of one), sorted. Nothing below a marked directory is

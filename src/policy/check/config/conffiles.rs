@@ -75,19 +75,92 @@ fn prefer<'a>(slot: &mut Option<Entry<'a>>, entry: Entry<'a>) {
     }
 }
 
-pub fn find(look: &Look, path: &[u8], listed: &Listed) -> Result<Option<Finding>> {
+/// What becomes of a file of configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It stays, or stays deleted.
+    Kept,
+    /// The same, and the candidate's is put beside it.
+    KeptBeside,
+    /// The candidate's, or nothing, takes its place.
+    Goes,
+    /// The candidate's content, with what the person changed of owner and mode.
+    Content,
+    /// Taken away, and kept as `.dpkg-old`.
+    MovedAside,
+}
+
+pub struct Decided {
+    /// Where the profile has it, relative to the root.
+    pub at: Vec<u8>,
+    pub is: Outcome,
+}
+
+/// Of every conffile that is decided as one, by the path its package names.
+pub fn outcomes(look: &Look) -> Result<Vec<(Vec<u8>, Decided)>> {
+    let mut found = Vec::new();
+    for (path, listed) in listed(look)? {
+        let Some(compared) = ruled(look, &path, &listed)? else { continue };
+        if let Some(is) = outcome(&compared, &listed)? {
+            found.push((path, Decided { at: compared.at, is }));
+        }
+    }
+    Ok(found)
+}
+
+fn outcome(compared: &Compared, listed: &Listed) -> Result<Option<Outcome>> {
+    Ok(Some(match (listed.mine, listed.new) {
+        (Some(was), Some(is)) if !is.conffile.remove_on_upgrade => match compared.row()? {
+            Row::Unchanged if was.row.fate == Fate::Superseded => Outcome::Goes,
+            Row::Unchanged => Outcome::Content,
+            Row::Agreed => Outcome::Goes,
+            Row::Mine | Row::Deleted => Outcome::Kept,
+            Row::DeletedAndChanged | Row::Conflict => Outcome::KeptBeside,
+        },
+        (Some(was), Some(_)) => match () {
+            () if compared.mine.is_none() || was.conffile.remove_on_upgrade => Outcome::Kept,
+            () if compared.mine_is_old()? => Outcome::Goes,
+            () => Outcome::MovedAside,
+        },
+        (Some(_), None) if compared.mine.is_none() => return Ok(None),
+        (Some(_), None) if compared.mine_is_old()? && !compared.is_own_link() => Outcome::Goes,
+        (Some(_), None) => Outcome::Kept,
+        (None, Some(is)) if !is.conffile.remove_on_upgrade => {
+            let goes = moves_with_its_package(compared);
+            match () {
+                () if goes || compared.mine.is_none() || compared.new.is_none() => return Ok(None),
+                () if compared.mine_is_new()? && !compared.is_own_link() => Outcome::Goes,
+                () if compared.mine_is_new()? => Outcome::Kept,
+                () => Outcome::KeptBeside,
+            }
+        }
+        (None, _) => return Ok(None),
+    }))
+}
+
+fn moves_with_its_package(compared: &Compared) -> bool {
+    let place = compared.look.place(&compared.at);
+    place.is_some_and(|place| matches!(compared.look.owned(place), Owned::Superseded | Owned::Removed))
+}
+
+/// None: it stays or goes with a package of the profile's own, is a file like others, or none of dpkg's.
+fn ruled<'a>(look: &'a Look<'a>, path: &[u8], listed: &Listed<'a>) -> Result<Option<Compared<'a>>> {
     let kept = look.place(path).is_some_and(|place| look.owned(place) == Owned::Kept);
     let theirs = listed
         .mine
         .is_some_and(|mine| !matches!(mine.row.fate, Fate::Inherit | Fate::Dropped | Fate::Superseded));
     if kept || theirs || !look.conffiles.contains(path) {
-        return Ok(None); // it stays or goes with a package of the profile's own, or is a file like others
+        return Ok(None);
     }
     let Some(compared) = compare(look, path, listed)? else { return Ok(None) };
     let odd = compared.mine.as_ref().is_some_and(|mine| !mine.is_file() && !mine.is_link());
-    if odd || (compared.mine.is_none() && compared.new.is_none()) {
-        return Ok(None); // no business of dpkg's; a whiteout of nothing is F6
-    }
+    // Odd: no business of dpkg's; a whiteout of nothing is F6.
+    let nothing = compared.mine.is_none() && compared.new.is_none();
+    Ok((!odd && !nothing).then_some(compared))
+}
+
+pub fn find<'a>(look: &'a Look<'a>, path: &[u8], listed: &Listed<'a>) -> Result<Option<Finding>> {
+    let Some(compared) = ruled(look, path, listed)? else { return Ok(None) };
     match (listed.mine, listed.new) {
         (Some(was), Some(is)) if !is.conffile.remove_on_upgrade => by_the_table(&compared, was, is),
         (Some(was), Some(is)) => moved::to_be_removed(&compared, was, is),
@@ -177,10 +250,7 @@ fn unchanged(compared: &Compared, was: Entry) -> Finding {
 
 /// C7: of no package here, or of one that shipped it as a plain file; the candidate has it as a conffile.
 fn shipped_now(compared: &Compared, is: Entry) -> Result<Option<Finding>> {
-    let place = compared.look.place(&compared.at);
-    let goes =
-        place.is_some_and(|place| matches!(compared.look.owned(place), Owned::Superseded | Owned::Removed));
-    if goes || compared.mine.is_none() || compared.new.is_none() {
+    if moves_with_its_package(compared) || compared.mine.is_none() || compared.new.is_none() {
         return Ok(None);
     }
     let path = &compared.at[..];

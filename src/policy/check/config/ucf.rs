@@ -12,6 +12,7 @@ use crate::policy::check::finding::{Finding, Severity};
 use crate::policy::check::side::Side;
 
 use super::compared::{Compared, Row, in_the_profile};
+use super::conffiles::{self, Outcome};
 use super::paths::{HASHES, REGISTRY};
 
 struct Texts {
@@ -55,6 +56,28 @@ pub fn find(look: &Look, is_conffile: impl Fn(&[u8]) -> bool, found: &mut Vec<Fi
         }
     }
     Ok(())
+}
+
+/// Of every path that ucf decides.
+pub fn outcomes(look: &Look) -> Result<Vec<(Vec<u8>, Outcome)>> {
+    let listed = conffiles::listed(look)?;
+    let texts = [Texts::read(look.mine)?, Texts::read(look.new)?];
+    let (mine, new) = (Records::parse(look.mine, &texts[0])?, Records::parse(look.new, &texts[1])?);
+    let paths: BTreeSet<&[u8]> = mine.md5.keys().chain(new.md5.keys()).copied().collect();
+    let mut found = Vec::new();
+    for path in paths {
+        if !look.conffiles.contains(path) || listed.contains_key(path) {
+            continue;
+        }
+        let outcome = match one(look, path, &mine, &new)? {
+            Some(finding) if finding.severity == Severity::Decision => Outcome::KeptBeside,
+            Some(finding) if finding.severity == Severity::Harmless => Outcome::Kept,
+            Some(_) => Outcome::Goes,
+            None => continue,
+        };
+        found.push((path.to_vec(), outcome));
+    }
+    Ok(found)
 }
 
 fn one(look: &Look, path: &[u8], mine: &Records, new: &Records) -> Result<Option<Finding>> {

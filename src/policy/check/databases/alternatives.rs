@@ -12,74 +12,110 @@ use crate::policy::check::side::Side;
 use crate::policy::check::{Look, canonical};
 use crate::policy::compare::{Change, change};
 
-const RECORDS: &[u8] = b"var/lib/dpkg/alternatives";
-const LINKS: &[u8] = b"etc/alternatives";
+pub const RECORDS: &[u8] = b"var/lib/dpkg/alternatives";
+pub const LINKS: &[u8] = b"etc/alternatives";
 
 /// A group of one side, and where its link leads.
 #[derive(Clone, PartialEq, Eq, Default)]
-struct Group {
-    manual: bool,
-    link: Option<Vec<u8>>,
-    choices: BTreeMap<Vec<u8>, Choice>,
+pub struct Group {
+    pub manual: bool,
+    pub link: Option<Vec<u8>>,
+    pub choices: BTreeMap<Vec<u8>, Choice>,
 }
 
 /// Its priority, and its slaves by name.
-type Choice = (i32, BTreeMap<Vec<u8>, Vec<u8>>);
+pub type Choice = (i32, BTreeMap<Vec<u8>, Vec<u8>>);
 
 pub fn find(look: &Look, found: &mut Vec<Finding>) -> Result<()> {
+    for merged in merged(look)? {
+        found.extend(group(look, &merged));
+    }
+    Ok(())
+}
+
+/// A group after the merge.
+pub struct Merged {
+    pub name: Vec<u8>,
+    pub group: Group,
+    /// What was chosen by hand and is gone.
+    lost: Option<Vec<u8>>,
+    /// What a plain exchange of the base would show.
+    shown: Option<Group>,
+}
+
+impl Merged {
+    /// Would a plain exchange show something else?
+    pub fn is_outdated(&self) -> bool {
+        match self.group.choices.is_empty() {
+            true => self.shown.is_some(),
+            false => self.shown.as_ref() != Some(&self.group),
+        }
+    }
+}
+
+/// Every group that the upper has something of; the links of slaves go with theirs.
+pub fn merged(look: &Look) -> Result<Vec<Merged>> {
     let in_the_upper = look.trees.triples.iter().filter(|t| {
         let parent = tree::parent(&t.path);
         parent == RECORDS || parent == LINKS
     });
     let names: BTreeSet<&[u8]> = in_the_upper.map(|triple| tree::name(&triple.path)).collect();
     if names.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let old = groups(look.old, look.old.tree, &names)?;
     let mine = groups(look.mine, look.mine.tree, &names)?;
     let new = groups(look.new, look.new.tree, &names)?;
     // As the exchange would show it: a text of the candidate's tree is as good as one of the profile's.
     let shown = groups(look.mine, look.trees.exchanged, &names)?;
+    let mut found = Vec::new();
     for name in names {
-        found.extend(group(look, name, [&old, &mine, &new, &shown].map(|side| side.get(name)))?);
+        let sides = [&old, &mine, &new, &shown].map(|side| side.get(name));
+        found.extend(one(look, name, sides)?);
     }
-    Ok(())
+    Ok(found)
 }
 
 /// `sides`: old, mine, new, and what an exchange would show.
-fn group(look: &Look, name: &[u8], sides: [Option<&Group>; 4]) -> Result<Option<Finding>> {
+fn one(look: &Look, name: &[u8], sides: [Option<&Group>; 4]) -> Result<Option<Merged>> {
     let [old, mine, new, shown] = sides;
     if mine.is_none() && new.is_none() && shown.is_none() {
         return Ok(None); // the link of a slave, which goes with its group
     }
-    let mut merged = merge(old, mine, new);
+    let mut group = merge(old, mine, new);
     let mut gone = Vec::new();
-    for path in merged.choices.keys() {
+    for path in group.choices.keys() {
         let at = canonical(path);
         if look.trees.exchanged.find(&at)?.is_none() && look.trees.mine.find(&at)?.is_some() {
             gone.push(path.clone());
         }
     }
-    merged.choices.retain(|path, _| !gone.contains(path));
+    group.choices.retain(|path, _| !gone.contains(path));
     let had = |path: &Vec<u8>| mine.is_some_and(|mine| mine.choices.contains_key(path));
-    let chosen = merged.link.clone().filter(|_| merged.manual);
-    if let Some(chosen) = chosen.filter(|path| had(path) && !merged.choices.contains_key(path)) {
-        merged.manual = false;
-        merged.link = best(&merged);
-        return Ok(Some(lost(name, &chosen, merged.link.as_deref())));
+    let chosen = group.link.clone().filter(|_| group.manual);
+    let lost = chosen.filter(|path| had(path) && !group.choices.contains_key(path));
+    if lost.is_some() {
+        group.manual = false;
     }
-    if !merged.manual {
-        merged.link = best(&merged);
+    if !group.manual {
+        group.link = best(&group);
     }
-    if merged.choices.is_empty() {
+    Ok(Some(Merged { name: name.to_vec(), group, lost, shown: shown.cloned() }))
+}
+
+fn group(look: &Look, merged: &Merged) -> Option<Finding> {
+    let (name, group, shown) = (&merged.name[..], &merged.group, merged.shown.as_ref());
+    if let Some(chosen) = &merged.lost {
+        return Some(lost(name, chosen, group.link.as_deref()));
+    }
+    if group.choices.is_empty() {
         let goes = "takes it away, the last choice is gone";
-        return Ok(shown.map(|_| finding(Severity::Automatic, name, goes)));
+        return shown.map(|_| finding(Severity::Automatic, name, goes));
     }
-    let outdated = shown != Some(&merged);
-    Ok(outdated.then(|| match look.is_doctor() {
-        true => astray(name, &merged, shown),
-        false => differs(name, &merged, shown),
-    }))
+    merged.is_outdated().then(|| match look.is_doctor() {
+        true => astray(name, group, shown),
+        false => differs(name, group, shown),
+    })
 }
 
 /// The groups of these names that a tree has; those of slaves have no record. `side` is for messages.

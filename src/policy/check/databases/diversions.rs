@@ -43,6 +43,30 @@ pub fn find(look: &Look, found: &mut Vec<Finding>) -> Result<()> {
     Ok(())
 }
 
+/// The records after the merge.
+pub struct Merged<'a> {
+    /// All of them.
+    pub records: Vec<Diversion<'a>>,
+    /// The candidate's that the profile did not have.
+    pub adopted: Vec<Diversion<'a>>,
+    /// The profile's own.
+    pub own: Vec<Diversion<'a>>,
+}
+
+/// What clashes, the check refuses.
+pub fn merged<'a>(look: &'a Look<'a>) -> Result<Merged<'a>> {
+    let (old, mine, new) = (records(look.old), records(look.mine), records(look.new));
+    let own: Vec<Diversion> =
+        look.mine.diversions.iter().filter(|d| !old.contains(*d) && stays(look, d)).copied().collect();
+    let adopted = look.new.diversions.iter().filter(|d| !old.contains(*d) && !mine.contains(*d));
+    let adopted: Vec<Diversion> = adopted.copied().collect();
+    // The person took it away.
+    let removed = |d: &&Diversion| old.contains(*d) && !mine.contains(*d);
+    let theirs = look.new.diversions.iter().filter(|d| !removed(d)).copied();
+    let mine_only = own.iter().filter(|d| !new.contains(*d)).copied();
+    Ok(Merged { records: theirs.chain(mine_only).collect(), adopted, own })
+}
+
 fn records<'a>(side: &Side<'a>) -> Records<'a> {
     side.diversions.iter().copied().collect()
 }
@@ -85,7 +109,7 @@ fn clashing(own: &Diversion, theirs: &Diversion) -> Finding {
 
 /// A package of the profile's own has its file where the candidate's diversion moves files away. dpkg goes
 /// by the name as it is written: a diversion of /lib/x is none of /usr/lib/x.
-fn kept_at(look: &Look, diversion: &Diversion) -> Result<bool> {
+pub fn kept_at(look: &Look, diversion: &Diversion) -> Result<bool> {
     let Some(place) = look.place(&canonical(diversion.from)) else { return Ok(false) };
     let here = look.trees.triples[place].mine.as_ref().is_some_and(|mine| !mine.is_directory());
     if !here || look.owned(place) != Owned::Kept {
@@ -103,7 +127,7 @@ fn kept_at(look: &Look, diversion: &Diversion) -> Result<bool> {
 }
 
 /// A file of the old base was moved to the other name, and the candidate has another one.
-fn outdated(look: &Look, own: &Diversion) -> Result<Option<Finding>> {
+pub fn outdated(look: &Look, own: &Diversion) -> Result<Option<Finding>> {
     let (from, to) = (canonical(own.from), canonical(own.to));
     let Some(moved) = look.triple(&to).and_then(|triple| triple.mine.as_deref()) else { return Ok(None) };
     let (old, new) = (look.trees.old.find(&from)?, look.trees.new.find(&from)?);

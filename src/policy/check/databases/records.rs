@@ -76,22 +76,23 @@ fn info(look: &Look, found: &mut Vec<Finding>) {
 
 /// G6: one finding, however many there are: every run of dpkg leaves some.
 fn backups(look: &Look) -> Option<Finding> {
-    const DIRECTORIES: [&[u8]; 4] = [b"var/lib/dpkg", b"var/backups", b"var/cache/debconf", b"var/lib/ucf"];
-    let is_backup = |triple: &&Triple| {
-        let (dir, name) = (tree::parent(&triple.path), tree::name(&triple.path));
-        let file = triple.mine.as_ref().is_some_and(|mine| mine.is_file());
-        let of_an_account = dir == b"etc" && territory::of(&triple.path) == Territory::Accounts;
-        let named = match dir {
-            b"var/backups" => name.starts_with(b"dpkg.") || name.starts_with(b"alternatives."),
-            b"var/lib/ucf" => name.starts_with(b"hashfile.") || name.starts_with(b"registry."),
-            _ => name.ends_with(b"-old") || name == b"available",
-        };
-        file && ((DIRECTORIES.contains(&dir) && named) || (of_an_account && name.ends_with(b"-")))
-    };
-    let count = look.trees.triples.iter().filter(is_backup).count();
+    let count = look.trees.triples.iter().filter(|triple| is_backup(triple)).count();
     (count > 0 && !look.is_doctor()).then(|| {
         let subject = Subject::Named("backups of databases".to_owned());
         let drops = "drops them, they are of a database that is merged";
         Finding::new(Class::G6, Severity::Automatic, subject, drops).seen("files", count.to_string())
     })
+}
+
+pub fn is_backup(triple: &Triple) -> bool {
+    const DIRECTORIES: [&[u8]; 4] = [b"var/lib/dpkg", b"var/backups", b"var/cache/debconf", b"var/lib/ucf"];
+    let (dir, name) = (tree::parent(&triple.path), tree::name(&triple.path));
+    let file = triple.mine.as_ref().is_some_and(|mine| mine.is_file());
+    let of_an_account = dir == b"etc" && territory::of(&triple.path) == Territory::Accounts;
+    let named = match dir {
+        b"var/backups" => name.starts_with(b"dpkg.") || name.starts_with(b"alternatives."),
+        b"var/lib/ucf" => name.starts_with(b"hashfile.") || name.starts_with(b"registry."),
+        _ => name.ends_with(b"-old") || name == b"available",
+    };
+    file && ((DIRECTORIES.contains(&dir) && named) || (of_an_account && name.ends_with(b"-")))
 }

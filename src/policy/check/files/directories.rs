@@ -39,7 +39,14 @@ fn where_the_candidate_has_none(look: &Look, place: usize, new: &Object) -> Opti
                 .seen("candidate has", format!("a link to {target}")),
         );
     }
-    if !has_own_content(look, place) || is_of_an_older_package(look, place) {
+    if is_of_an_older_package(look, place) {
+        return None;
+    }
+    if triple.old.as_deref().is_some_and(|old| old.same(new)) {
+        let keeps = "keeps yours, the candidate has what the base has";
+        return Some(Finding::path(Class::F9, Severity::Harmless, &triple.path, keeps));
+    }
+    if !has_own_content(look, place) {
         return None; // only copies and what goes with its package: nothing is left of the directory
     }
     Some(another_kind(look, place, triple, new))
@@ -56,6 +63,11 @@ pub fn in_its_place(look: &Look, place: usize, mine: &Object, owned: Owned) -> O
     if stale {
         return Some(Finding::path(Class::F1, Severity::Automatic, &triple.path, "drops the copy"));
     }
+    let mut below = look.hidden_below(&triple.path);
+    if old_is_directory && below.all(|(hidden, _)| is_alike(hidden)) {
+        let keeps = "keeps yours, the candidate has what the base has";
+        return Some(Finding::path(Class::F9, Severity::Harmless, &triple.path, keeps));
+    }
     let hides = look
         .hidden_below(&triple.path)
         .any(|(hidden, _)| hidden.new.as_ref().is_some_and(|o| !o.is_directory()));
@@ -64,6 +76,13 @@ pub fn in_its_place(look: &Look, place: usize, mine: &Object, owned: Owned) -> O
         return Some(Finding::path(Class::F9, Severity::Harmless, &triple.path, keeps));
     }
     triple.new.as_deref().map(|new| another_kind(look, place, triple, new))
+}
+
+fn is_alike(hidden: &Hidden) -> bool {
+    match (&hidden.old, &hidden.new) {
+        (Some(old), Some(new)) => old.same(new),
+        (old, new) => old.is_none() && new.is_none(),
+    }
 }
 
 fn another_kind(look: &Look, place: usize, triple: &Triple, new: &Object) -> Finding {

@@ -43,6 +43,14 @@ pub fn find(look: &Look, found: &mut Vec<Finding>) -> Result<()> {
     Ok(())
 }
 
+/// What files of the upper do not find in the profile as it is: file and library.
+pub fn missing(look: &Look) -> Result<BTreeSet<(Vec<u8>, Vec<u8>)>> {
+    let users = users(look)?;
+    let configured = linker::configured(look.trees.mine)?;
+    let unmet = View::new(look, Paths::of_the_profile(look), configured).unmet(&users, wanted(&users))?;
+    Ok(unmet.into_iter().map(|(at, name)| (users[at].path.to_vec(), name.to_vec())).collect())
+}
+
 /// A file of the upper that asks something of the dynamic linker.
 struct User<'a> {
     place: usize,

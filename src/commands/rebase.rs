@@ -1,0 +1,225 @@
+//! `flipper-profile rebase ID --base V`: look, plan, show, confirm; a new root on the new base, apt over it,
+//! the proof, the pointer.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::model::edit::Edit;
+use crate::model::error::{At, Error, Exit, Result};
+use crate::model::layout::RootDir;
+use crate::model::{BaseVersion, Entry, Kind, ProfileId};
+use crate::policy::check;
+use crate::policy::check::class::Class;
+use crate::policy::check::finding::{Finding, Severity, Verdict};
+use crate::policy::check::truth::libraries;
+use crate::policy::rebase::{self, Plan};
+use crate::system::edits::{self, Place};
+use crate::system::layers::Upper;
+use crate::system::manifest::ManifestFile;
+use crate::system::roots;
+
+use super::check::{Checked, examined, plan_hash};
+use super::cli::{self, Common};
+use super::remake::{self, Order, remake};
+use super::session::{ProfileFacts, Session};
+use super::{numbers, report, undo_plan};
+
+mod prove;
+mod solve;
+
+/// What apt sets right in the sandbox; every other blocker refuses the rebase.
+const APT_SOLVES: [Class; 4] = [Class::P11, Class::P12, Class::P14, Class::P16];
+
+/// The two bases, as their manifests have them.
+struct Bases {
+    from: BaseVersion,
+    to: BaseVersion,
+    old: ManifestFile,
+    new: ManifestFile,
+}
+
+/// A root compared with both bases, and what is to be done to it.
+struct Planned {
+    findings: Vec<Finding>,
+    plan_hash: String,
+    plan: Plan,
+    /// Before anything changes: who lacks which library already.
+    lacks: BTreeSet<(Vec<u8>, Vec<u8>)>,
+    /// What the person asked for, by name.
+    wanted: BTreeSet<String>,
+    /// Packages of the new base, with their versions.
+    pins: Vec<(String, String)>,
+}
+
+pub fn run(common: &Common, args: &cli::Rebase) -> Result<Exit> {
+    let id: ProfileId = args.id.parse()?;
+    let to: BaseVersion = args.base.parse()?;
+    let session = if args.dry_run { Session::to_read(common)? } else { Session::to_change(common)? };
+    session.need_profile(&id)?;
+    session.need_outside("a rebase")?;
+    let _lock = if args.dry_run { None } else { Some(session.lock_profile(&id)?) };
+    let facts = undo_plan::look(&session, Some(id.as_str()))?;
+    remake::need_none_waiting(&facts, "a rebase")?;
+    let bases = bases(&session, &facts.dir.root(facts.current), to)?;
+    let planned = look(&facts.dir.root(facts.current), &id, &bases)?;
+    show(common, &id, &bases, &planned, args.dry_run);
+    need_no_blocker(&bases, &planned)?;
+    if args.dry_run {
+        return Ok(Exit::Done);
+    }
+    report::confirm("go on?", common.yes)?;
+    let order = Order {
+        kind: Kind::Rebase,
+        base: bases.to.clone(),
+        command_line: format!("flipper-profile rebase {id} --base {}", bases.to),
+    };
+    let staged = remake(&session, &facts, &order, |entry, root| {
+        carry_out(&session, &facts, &bases, &planned, entry, root)
+    })?;
+    let number = staged.entry.number;
+    let outcome = staged.entry.outcome.unwrap_or_default();
+    let then = match staged.waits {
+        true => "; restart the profile to finish, flipper-undo --cancel drops it",
+        false => "; flipper-undo takes it back",
+    };
+    let sentence = format!("{id} is on base {} (entry {number}): {outcome}{then}", bases.to);
+    report::done(
+        common.json,
+        serde_json::json!({"profile": id, "base": bases.to, "entry": number}),
+        sentence,
+    );
+    Ok(Exit::Done)
+}
+
+fn bases(session: &Session, root: &RootDir, to: BaseVersion) -> Result<Bases> {
+    let layout = &session.pool.layout;
+    let from = roots::base_of(root)?;
+    for version in [&from, &to] {
+        if !layout.base(version).is_dir() || !layout.manifest(version).is_file() {
+            return Err(Error::NoSuchBase { version: version.clone() });
+        }
+    }
+    if from == to {
+        return Err(Error::Usage(format!("it stands on base {to} already")));
+    }
+    let (old, new) = (ManifestFile::open(layout, &from)?, ManifestFile::open(layout, &to)?);
+    Ok(Bases { from, to, old, new })
+}
+
+fn look(root: &RootDir, id: &ProfileId, bases: &Bases) -> Result<Planned> {
+    let upper = Upper::read(root, &bases.old, &bases.new)?;
+    examined(&upper, id, (&bases.from, &bases.old), (&bases.to, &bases.new), |trees, look| {
+        let findings = check::findings(look)?;
+        let plan_hash = plan_hash(&trees.names, trees.triples, trees.mine, &findings)?;
+        let installed = look.new.status.packages.iter().filter(|package| package.state.has_files());
+        let pins = installed.filter_map(|p| Some((p.name.to_owned(), p.version?.to_owned()))).collect();
+        Ok(Planned {
+            plan: rebase::plan(look)?,
+            lacks: libraries::missing(look)?,
+            wanted: prove::asked_for(look)?,
+            findings,
+            plan_hash,
+            pins,
+        })
+    })
+}
+
+fn show(common: &Common, id: &ProfileId, bases: &Bases, planned: &Planned, dry_run: bool) {
+    let checked = Checked {
+        profile: id.clone(),
+        base: bases.from.clone(),
+        candidate: bases.to.clone(),
+        findings: planned.findings.clone(),
+        plan_hash: planned.plan_hash.clone(),
+    };
+    match common.json {
+        true if dry_run => report::json(&report::check::json(&checked)),
+        true => {}
+        false => report::check::page(&checked, false),
+    }
+}
+
+fn need_no_blocker(bases: &Bases, planned: &Planned) -> Result<()> {
+    let refuses = |f: &&Finding| f.severity == Severity::Blocker && !APT_SOLVES.contains(&f.class);
+    match planned.findings.iter().find(refuses) {
+        None => Ok(()),
+        Some(finding) => Err(Error::Blocked {
+            base: bases.to.clone(),
+            why: format!("{} {} {}", finding.class, finding.subject.text(), finding.rebase),
+        }),
+    }
+}
+
+/// Everything between the new root and the pointer.
+fn carry_out(
+    session: &Session,
+    facts: &ProfileFacts,
+    bases: &Bases,
+    shown: &Planned,
+    entry: &mut Entry,
+    root: &RootDir,
+) -> Result<String> {
+    let layout = &session.pool.layout;
+    let point = facts.dir.point(entry.number);
+    // What is carried out is planned from the point itself: it cannot change any more.
+    let planned = look(&point, &facts.id, bases)?;
+    if planned.plan_hash != shown.plan_hash {
+        return Err(Error::Busy { what: format!("{}: something changed there since the plan", facts.id) });
+    }
+    let papers = layout.papers(&facts.id, entry.number);
+    fs::create_dir_all(&papers).at("make", &papers)?;
+    let spinner = report::progress("rebasing", 4);
+    numbers::note(session, &facts.dir, &point)?;
+    let place = Place {
+        upper: &root.upper(),
+        old_base: &layout.base(&bases.from),
+        new_base: &layout.base(&bases.to),
+        saved: &papers.join("saved"),
+    };
+    edits::carry_out(&place, &planned.plan.edits)?;
+    spinner.inc(1);
+    let bench =
+        solve::Bench::make(root, &planned, needs_upgrade(layout.base(&bases.from), layout.base(&bases.to))?)?;
+    let needs = Verdict::of(&planned.findings) == Verdict::Blocked;
+    let ended = bench.run(session, facts, bases, root, &papers.join("apt.log"), needs)?;
+    spinner.inc(1);
+    edits::carry_out(&Place { old_base: place.new_base, ..place }, &tidy(root, &facts.id, bases)?)?;
+    let proof = prove::Proof { facts, bases, planned: &planned, root };
+    let proved = proof.of(&ended);
+    bench.remove()?;
+    proved?;
+    spinner.finish_and_clear();
+    let changes = undo_plan::changes_between(session, point, root.clone())?;
+    entry.changes = changes.unwrap_or_default();
+    Ok(outcome(&planned, &papers))
+}
+
+/// What apt and the triggers made anew, and is as the new base has it, shows through.
+fn tidy(root: &RootDir, id: &ProfileId, bases: &Bases) -> Result<Vec<Edit>> {
+    let upper = Upper::read(root, &bases.new, &bases.new)?;
+    let base = (&bases.to, &bases.new);
+    examined(&upper, id, base, base, |_, look| Ok(rebase::plan(look)?.edits))
+}
+
+/// Is the new base another release? Then all of the profile's packages are brought to it.
+fn needs_upgrade(old: PathBuf, new: PathBuf) -> Result<bool> {
+    let codename = |base: &Path| -> Result<Option<String>> {
+        let Some(path) = crate::system::base::inside(base, "usr/lib/os-release") else { return Ok(None) };
+        let text = fs::read_to_string(&path).at("read", &path)?;
+        Ok(text.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME=")).map(str::to_owned))
+    };
+    Ok(codename(&old)? != codename(&new)?)
+}
+
+fn outcome(planned: &Planned, papers: &Path) -> String {
+    let saved = planned.plan.saved.len();
+    match saved {
+        0 => "proved".to_owned(),
+        _ => format!(
+            "proved; {} saved in {}",
+            report::count(saved, "file of yours", "files of yours"),
+            papers.join("saved").display()
+        ),
+    }
+}

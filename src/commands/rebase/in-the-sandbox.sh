@@ -1,0 +1,44 @@
+#!/bin/sh
+# Of flipper-profiles: runs in a sandbox over the new base, as `script upgrade|no broken|no`.
+d=/.flipper-rebase
+export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true LC_ALL=C.UTF-8 APT_LISTCHANGES_FRONTEND=none
+
+# The base's packages stay as the base has them, whatever else is preferred. What is fetched lies here and goes
+# with this directory; what apt has in its cache already is not fetched again.
+mkdir -p "$d/lists/partial" "$d/archives/partial"
+cat "$d/pins" /etc/apt/preferences >"$d/preferences" 2>/dev/null
+cp -a --reflink=auto /var/cache/apt/archives/*.deb "$d/archives/" 2>/dev/null
+
+get() {
+	apt-get -y -q \
+		-o Dir::Etc::preferences="$d/preferences" -o Dir::State::lists="$d/lists" \
+		-o Dir::Cache::archives="$d/archives" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= \
+		-o APT::Sandbox::User=root -o APT::Get::AutomaticRemove=false -o Acquire::Retries=2 \
+		-o Dpkg::Use-Pty=false -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"
+}
+
+step() {
+	echo "$1" >"$d/step"
+	echo "== $1"
+}
+
+step check
+if [ "$1" = upgrade ] || [ "$2" = broken ] || ! get check; then
+	step update
+	get -o APT::Update::Error-Mode=any update || exit 21
+	step fix
+	get --no-install-recommends -f install || exit 22
+	if [ "$1" = upgrade ]; then
+		step upgrade
+		get dist-upgrade || exit 23
+	fi
+fi
+step triggers
+dpkg --configure --pending || exit 24
+dpkg --triggers-only --pending || exit 24
+step proof
+dpkg --audit >"$d/audit" 2>&1
+get check >"$d/check" 2>&1 || echo "E: apt-get check ended with $?" >>"$d/check"
+dpkg --verify >"$d/verify" 2>/dev/null
+echo "done" >"$d/step"
+exit 0

@@ -1,0 +1,72 @@
+//! Whose numbers a state/ bears, and giving its files others. What was noted lies in the state/ itself, so
+//! that a snapshot of it knows too; the new one takes the old one's place whole (`next_state.rs`).
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::model::EntryNumber;
+use crate::model::edit::Owner;
+use crate::model::error::{At, Result};
+use crate::model::layout::ProfileDir;
+use crate::model::numbers::{Bearers, Numbers, is_acl};
+use crate::system::{btrfs, edits, files, next_state};
+
+/// `state/.numbers`
+fn note(state: &Path) -> PathBuf {
+    state.join(".numbers")
+}
+
+/// None: nobody noted it yet, or what is there says nothing.
+pub fn noted(state: &Path) -> Result<Option<Bearers>> {
+    let text = files::read_if_there(&note(state))?;
+    Ok(text.and_then(|text| serde_json::from_slice(&text).ok()))
+}
+
+pub fn write(state: &Path, bearers: &Bearers) -> Result<()> {
+    files::replace(&note(state), &serde_json::to_vec(bearers).unwrap_or_default())
+}
+
+/// Gives every file its new number, in a copy that then changes places with state/. For a profile nobody uses;
+/// `number` is its current root. A subvolume nested in it is in no copy: then it is done in place.
+pub fn give(dir: &ProfileDir, number: EntryNumber, numbers: &Numbers, now: &Bearers) -> Result<()> {
+    let state = dir.state();
+    if !btrfs::nested(&state)?.is_empty() {
+        below(&state, numbers)?;
+        return write(&state, now);
+    }
+    let next = dir.next_state(number);
+    btrfs::delete_if_there(&next)?; // half made, before a cut
+    let aside = dir.old_state(number); // a cut leaves it to be deleted
+    btrfs::delete_if_there(&aside)?;
+    btrfs::snapshot(&state, &aside)?;
+    below(&aside, numbers)?;
+    write(&aside, now)?;
+    files::sync_file_system(&aside)?;
+    fs::rename(&aside, &next).at("rename to", &next)?;
+    next_state::take_place(dir, number)
+}
+
+fn below(dir: &Path, numbers: &Numbers) -> Result<()> {
+    for name in files::names(dir)? {
+        let path = dir.join(name);
+        let meta = path.symlink_metadata().at("look at", &path)?;
+        let (uid, gid) = (numbers.user(meta.uid()), numbers.group(meta.gid()));
+        if (uid, gid) != (meta.uid(), meta.gid()) {
+            edits::own(&path, Owner { mode: (meta.mode() & 0o7777) as u16, uid, gid })?;
+        }
+        let named =
+            xattr::list(&path).at("read attributes of", &path)?.filter(|name| is_acl(name.as_bytes()));
+        for name in named {
+            let acl = xattr::get(&path, &name).at("read attributes of", &path)?.unwrap_or_default();
+            if let Some(acl) = numbers.acl(&acl) {
+                xattr::set(&path, &name, &acl).at("write attributes of", &path)?;
+            }
+        }
+        if meta.is_dir() {
+            below(&path, numbers)?;
+        }
+    }
+    Ok(())
+}
