@@ -27,7 +27,8 @@
 //! `system/guard.rs` (what the kernel does not guard), `system/journal.rs` (what is the truth),
 //! `system/changed/mod.rs` (what is different between two states, and how btrfs knows),
 //! `policy/closure.rs` (whether a set of packages holds together, by whose rules),
-//! `policy/check/mod.rs` (what a candidate base would do to a profile).
+//! `policy/check/mod.rs` (what a candidate base would do to a profile), `policy/mend/mod.rs` (what a repair
+//! changes without anybody seeing it).
 //!
 //! Where this differs from the design it was built from, and why:
 //! - an open entry is `57.open.json`, a closed one `57.json`: closing makes a new name, so a torn file
@@ -86,7 +87,12 @@
 //! - a check reads the bases from their manifests, sorted as they are asked for (`system/manifest/read.rs`), and
 //!   merges the raw upper over them itself (`system/layers`): nothing is mounted, and the old base may be gone;
 //! - what changed on one side only is kept without a word, also for files of packages: a rebase onto a base that
-//!   is alike changes nothing of what the person sees.
+//!   is alike changes nothing of what the person sees;
+//! - a root that a repair or a rebase made and that is dropped before its start is told from one somebody wrote
+//!   into by its btrfs generation, noted in the entry before the pointer moves: there is no point to hold it
+//!   against (`commands/remake.rs`, `commands/left.rs`);
+//! - flags of chattr(1) that were set through an overlay lie in an attribute of overlayfs's own, and count as a
+//!   change of the file.
 
 // flipper-rescue and flipper-hook are built without the index and use a part of these rooms only.
 #![cfg_attr(not(feature = "index"), allow(dead_code))]

@@ -32,6 +32,8 @@ mod keep;
 mod profiles;
 #[path = "pool/recover.rs"]
 mod recover;
+#[path = "pool/repair.rs"]
+mod repair;
 #[path = "pool/reset.rs"]
 mod reset;
 #[path = "pool/retention/mod.rs"]

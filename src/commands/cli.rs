@@ -171,6 +171,7 @@ flipper-undo --profile lab      brings it back")]
     },
     Check(Check),
     Rebase(Rebase),
+    Repair(Repair),
     Reset(Reset),
     InstallBuiltin(InstallBuiltin),
     Share(Share),

@@ -45,6 +45,7 @@ mod pruned;
 mod rebase;
 mod recover;
 mod remake;
+mod repair;
 mod rescue;
 mod reset;
 mod restore;
@@ -121,6 +122,7 @@ fn profile_verb(verb: cli::ProfileVerb, common: &cli::Common) -> Result<Exit> {
         Delete { id } => delete::run(common, &id),
         Check(args) => check::run(common, &args),
         Rebase(args) => rebase::run(common, &args),
+        Repair(args) => repair::run(common, &args),
         Reset(args) => reset::run(common, &args),
         InstallBuiltin(args) => install_builtin::run(common, &args),
         Share(args) => share::run(common, &args),

@@ -94,6 +94,8 @@ fn make(
     roots::give_back_lent(&root, &base)?;
     roots::prove_layout(&root, &base, session.pool.format.inode_floor)?;
     files::sync_file_system(layout.top())?;
+    entry.note_made_at(btrfs::generation(root.path())?);
+    session.journal.lock()?.amend(entry)?;
     Ok(outcome)
 }
 

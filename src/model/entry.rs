@@ -154,6 +154,13 @@ pub const MOVED: &str = "moved";
 /// The field of a flip entry with the base that was current before it.
 pub const FROM_BASE: &str = "from";
 
+/// The field of a rebase or repair with the btrfs generation its root had when it was made: as long as it
+/// has that, nobody wrote into it.
+const MADE_AT: &str = "made_at";
+
+/// The field of a repair that says what it mended, a line each.
+const MENDED: &str = "mended";
+
 impl Kind {
     const NAMES: [(Kind, &'static str); 23] = [
         (Kind::Packages, "packages"),
@@ -359,6 +366,23 @@ impl Entry {
     /// Relative to the merged root.
     pub fn state_removed(&self) -> Option<PathBuf> {
         Some(as_texts::path(self.more.get(STATE_REMOVED)?.as_str()?))
+    }
+
+    pub fn note_made_at(&mut self, generation: u64) {
+        self.more.insert(MADE_AT.to_owned(), generation.into());
+    }
+
+    /// Absent: an older program made its root, or it was cut before it had made it.
+    pub fn made_at(&self) -> Option<u64> {
+        self.more.get(MADE_AT)?.as_u64()
+    }
+
+    pub fn note_mended(&mut self, lines: Vec<String>) {
+        self.more.insert(MENDED.to_owned(), lines.into());
+    }
+
+    pub fn mended(&self) -> impl Iterator<Item = &str> {
+        self.more.get(MENDED).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
     }
 
     pub fn is_open(&self) -> bool {

@@ -67,6 +67,7 @@ pub enum Error {
     NotShareable { path: PathBuf, why: String },
     NotABuiltin { path: PathBuf, why: String },
     NotRestorable { path: PathBuf, why: String },
+    NotMendable { what: String, why: String },
     BadStatePath { path: PathBuf, why: String },
     PurgesState { package: String, path: String },
     NotWritable { path: PathBuf, why: String },
@@ -239,6 +240,7 @@ impl fmt::Display for Error {
             NotShareable { path, why } => write!(out, "{} cannot be shared: {why}", path.display()),
             NotABuiltin { path, why } => write!(out, "{} is no built-in profile: {why}", path.display()),
             NotRestorable { path, why } => write!(out, "{} cannot be restored alone: {why}", path.display()),
+            NotMendable { what, why } => write!(out, "{what} cannot be mended: {why}"),
             BadStatePath { path, why } => write!(out, "{}: {why}", path.display()),
             PurgesState { package, path } => {
                 write!(out, "purging {package} may delete what is in {path}; flipper-undo puts it back")

@@ -8,6 +8,7 @@ pub mod connections;
 pub mod descent;
 pub mod difference;
 pub mod identity;
+pub mod mend;
 pub mod outcome;
 pub mod own;
 pub mod rebase;
