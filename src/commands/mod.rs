@@ -13,9 +13,13 @@ pub mod report;
 
 mod accounts;
 mod bare;
+mod base_good;
 mod base_import;
+mod base_inspect;
 mod base_list;
 mod base_prune;
+mod base_publish;
+mod base_receive;
 mod check;
 mod clone;
 mod compared;
@@ -85,6 +89,11 @@ pub fn base_main() -> ExitCode {
         cli::BaseVerb::Import { source, version, clean, no_clean } => {
             base_import::run(&args.common, &source, &version, base_import::Cleaning::from(clean, no_clean))
         }
+        cli::BaseVerb::Receive { stream, base } => base_receive::run(&args.common, &stream, base.as_deref()),
+        cli::BaseVerb::Publish { version, file, parent } => {
+            base_publish::run(&args.common, &version, &file, parent.as_deref())
+        }
+        cli::BaseVerb::MarkGood { version } => base_good::run(&args.common, version.as_deref()),
         cli::BaseVerb::Prune { version } => base_prune::run(&args.common, &version),
     })
 }

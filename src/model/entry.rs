@@ -121,6 +121,8 @@ pub enum Kind {
     Receive,
     /// `current` of the bases was moved to another one.
     Flip,
+    /// A base was called last good.
+    MarkGood,
     /// The default profile was chosen.
     Default,
     /// A base was removed.
@@ -145,8 +147,15 @@ pub const PRUNED_PROFILES: &str = "profiles";
 /// points before it have nothing there.
 const STATE_REMOVED: &str = "state_removed";
 
+/// The field of an import or receive entry that has the UUID by which streams name that base: a delta to a
+/// base that is gone can still say which one it was.
+pub const STREAM_UUID: &str = "uuid";
+
+/// The field of a receive entry that names the base its stream was a delta to.
+pub const DELTA_TO: &str = "delta_to";
+
 impl Kind {
-    const NAMES: [(Kind, &'static str); 22] = [
+    const NAMES: [(Kind, &'static str); 23] = [
         (Kind::Packages, "packages"),
         (Kind::Undo, "undo"),
         (Kind::Redo, "redo"),
@@ -161,6 +170,7 @@ impl Kind {
         (Kind::Repair, "repair"),
         (Kind::Receive, "receive"),
         (Kind::Flip, "flip"),
+        (Kind::MarkGood, "mark-good"),
         (Kind::Share, "share"),
         (Kind::Set, "set"),
         (Kind::Left, "left"),

@@ -10,6 +10,7 @@ pub mod difference;
 pub mod identity;
 pub mod outcome;
 pub mod own;
+pub mod received;
 pub mod recover;
 pub mod repair;
 pub mod retention;

@@ -227,6 +227,11 @@ impl LockedJournal {
         written
     }
 
+    /// What an open entry learned since it began; durable when this returns.
+    pub fn note(&self, entry: &Entry) -> Result<()> {
+        files::replace(&self.journal.file(entry, ".open.json"), &self.with_what_is_there(entry)?)
+    }
+
     /// Closes an entry: after this returns it survives a power cut as it is.
     pub fn close(&self, entry: &Entry) -> Result<()> {
         with_room(&self.journal.layout, For::of(&entry.kind), || self.write_closed(entry))

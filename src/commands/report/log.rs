@@ -141,6 +141,7 @@ fn what(entry: &Entry) -> String {
         Kind::Import => "base imported".to_owned(),
         Kind::Receive => "base received".to_owned(),
         Kind::Flip => "another base is current".to_owned(),
+        Kind::MarkGood => "base called last good".to_owned(),
         Kind::Default => "default profile chosen".to_owned(),
         Kind::PruneBase => "base removed".to_owned(),
         Kind::Save => "saved by hand".to_owned(),
