@@ -1,6 +1,7 @@
 //! `flipper-base publish`, `receive`: real streams between real pools. A base arrives whole and sealed, or
 //! nothing of it is there.
 
+mod listed;
 mod made;
 mod refused;
 mod stream;
