@@ -29,9 +29,7 @@ pub fn publishable(dir: &Path) {
     }
     fs::write(dir.join("etc/machine-id"), "").unwrap();
     fs::write(dir.join("usr/sbin/policy-rc.d"), "#!/bin/sh\n").unwrap();
-    let machine = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
-    let status = root::STATUS.replace("amd64", machine);
-    fs::write(dir.join("var/lib/dpkg/status"), status).unwrap();
+    root::for_this_machine(dir);
 }
 
 /// A pool with base 13.2, imported from such a root, and an empty directory for streams.
