@@ -13,6 +13,8 @@ use super::Common;
     version,
     after_help = "\
 Examples:\n  flipper-base import trixie.tar --version 13.2 --clean\n  \
+flipper-base publish 13.2 13.2.stream.zst\n  \
+flipper-base receive 13.2.stream.zst\n  \
 flipper-base list\n\n\
 Exit status: 0 done, 1 attention, 2 refused and nothing changed, 3 could not, 64 usage."
 )]
@@ -25,9 +27,14 @@ pub struct BaseProgram {
 
 #[derive(Subcommand, Debug)]
 pub enum BaseVerb {
-    /// List the bases and who stands on them
-    #[command(after_help = "\
-Examples:\n  flipper-base list")]
+    /// List the bases: how each came, what it takes, and who stands on it
+    #[command(
+        long_about = "\
+List the bases. Current is what new profiles stand on, last good what mark-good named; every other one is a candidate. \
+UNIQUE is freed when the base goes, TOTAL is all it holds, also what other bases share.",
+        after_help = "\
+Examples:\n  flipper-base list"
+    )]
     List,
     /// Make a base from a Debian root: a directory or a tarball (mmdebstrap's output)
     #[command(after_help = "\
