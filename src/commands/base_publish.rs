@@ -23,13 +23,13 @@ pub fn run(common: &Common, version: &str, file: &Path, parent: Option<&str>) ->
     // Held, as create does: no prune takes one away meanwhile.
     let kept = [Some(&version), parent.as_ref()];
     let _kept = kept.into_iter().flatten().map(|v| hold(&session, v)).collect::<Result<Vec<Lock>>>()?;
-    let target = Target::named(file);
-    if target.exists() {
+    let target = Target::named(file)?;
+    if target.replaces() {
         report::confirm(&format!("replace {}?", file.display()), common.yes)?;
     }
     let from = parent.as_ref().map(|parent| layout.base(parent));
     let Some(bytes) = send::send(&layout.base(&version), from.as_deref(), &target)? else {
-        return Ok(Exit::Done); // standard output is the stream
+        return Ok(Exit::Done); // standard output may be the stream
     };
     let what = parent.as_ref().map_or("whole".to_owned(), |parent| format!("a delta to {parent}"));
     report::done(

@@ -15,39 +15,62 @@ use super::files;
 
 const ROOM: usize = 1 << 20;
 
-/// Where a stream goes: standard output, or a file that is made aside.
-pub struct Target {
-    path: Option<PathBuf>,
+/// Where a stream goes.
+pub enum Target {
+    /// `-`
+    StandardOutput,
+    /// Made aside, and there only when it is whole.
+    File(PathBuf),
+    /// A device, a pipe or what a link leads to: nothing may take its place.
+    Through(PathBuf),
 }
 
 impl Target {
-    /// `-` is standard output.
-    pub fn named(path: &Path) -> Target {
-        Target { path: (path != Path::new("-")).then(|| path.to_path_buf()) }
+    pub fn named(path: &Path) -> Result<Target> {
+        if path == Path::new("-") {
+            return Ok(Target::StandardOutput);
+        }
+        match path.symlink_metadata() {
+            Ok(meta) if meta.is_dir() => {
+                let why = "it is a directory: name a file".to_owned();
+                Err(Error::NotWritable { path: path.to_path_buf(), why })
+            }
+            Ok(meta) if !meta.is_file() => Ok(Target::Through(path.to_path_buf())),
+            _ => Ok(Target::File(path.to_path_buf())),
+        }
     }
 
-    pub fn exists(&self) -> bool {
-        self.path.as_ref().is_some_and(|path| path.symlink_metadata().is_ok())
+    /// A file of somebody's would go.
+    pub fn replaces(&self) -> bool {
+        matches!(self, Target::File(path) | Target::Through(path) if path.is_file())
     }
 
     fn is_packed(&self) -> bool {
-        self.path.as_ref().is_some_and(|path| path.extension().is_some_and(|ending| ending == "zst"))
+        match self {
+            Target::StandardOutput => false,
+            Target::File(path) | Target::Through(path) => {
+                path.extension().is_some_and(|ending| ending == "zst")
+            }
+        }
     }
 
+    /// With the name it has for now.
     fn open(&self) -> Result<(File, PathBuf)> {
-        let Some(path) = &self.path else {
-            let out = io::stdout().as_fd().try_clone_to_owned().at("open", "standard output")?;
-            return Ok((out.into(), "standard output".into()));
+        let at = match self {
+            Target::StandardOutput => {
+                let out = io::stdout().as_fd().try_clone_to_owned().at("open", "standard output")?;
+                return Ok((out.into(), "standard output".into()));
+            }
+            Target::File(path) => files::beside(path, ".new"),
+            Target::Through(path) => path.clone(),
         };
-        let aside = files::beside(path, ".new");
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).open(&aside).at("write", &aside)?;
-        Ok((file, aside))
+        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&at).at("write", &at)?;
+        Ok((file, at))
     }
 }
 
-/// Writes the stream of a base, whole or as a delta to another one. How many bytes lie in the file then;
-/// None for standard output.
+/// Writes the stream of a base, whole or as a delta to another one. How many bytes the file has then; None
+/// where it is no file of ours.
 pub fn send(base: &Path, parent: Option<&Path>, target: &Target) -> Result<Option<u64>> {
     let (mut file, at) = target.open()?;
     let sent = if target.is_packed() {
@@ -55,7 +78,7 @@ pub fn send(base: &Path, parent: Option<&Path>, target: &Target) -> Result<Optio
     } else {
         send_into(base, parent, &mut file, &at)
     };
-    let Some(path) = &target.path else { return sent.map(|()| None) };
+    let Target::File(path) = target else { return sent.map(|()| None) };
     let finished = sent.and_then(|()| {
         file.sync_all().at("sync", &at)?;
         let length = file.metadata().at("look at", &at)?.len();

@@ -272,7 +272,21 @@ fn a_stream_appears_whole_or_not_at_all() {
     let args = ["publish", "13.2", "-"].map(std::ffi::OsStr::new);
     let out = rig.command("flipper-base", &args).output().unwrap();
     assert!(out.status.success() && out.stdout.len() as u64 == length, "{}", out.stdout.len());
-    // A pool that a run is in may be published from: nothing of it changes.
+    // What is no file is written to, and stays what it is.
+    let pipe = streams.join("pipe");
+    need("mkfifo", Command::new("mkfifo").arg(&pipe));
+    let reader = {
+        let pipe = pipe.clone();
+        std::thread::spawn(move || fs::read(pipe).unwrap().len() as u64)
+    };
+    publish(&rig, "13.2", &pipe, &["--yes"]).ok();
+    assert_eq!(reader.join().unwrap(), length);
+    let link = streams.join("link");
+    std::os::unix::fs::symlink("/dev/full", &link).unwrap();
+    publish(&rig, "13.2", &link, &["--yes"]).says(3, "No space left");
+    assert!(link.is_symlink() && !pipe.is_file());
+    publish(&rig, "13.2", &streams, &["--yes"]).says(3, "it is a directory");
+    // Nothing of the pool changes.
     assert_eq!(rig.last_entry(".pool").1["kind"], "import");
     rig.verify();
 }
