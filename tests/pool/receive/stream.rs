@@ -208,6 +208,34 @@ fn no_path_of_a_stream_leads_out_of_its_base() {
     rig.verify();
 }
 
+/// Version 2 has writes that are compressed as they lie on the disk, and whose data has no length of its own.
+#[test]
+fn a_stream_of_version_2_is_received() {
+    let (rig, dir) = streams();
+    let incoming = rig.in_pool(".incoming");
+    need("btrfs", btrfs(&["subvolume", "create"]).arg(&incoming));
+    need("btrfs", btrfs(&["property", "set"]).arg(&incoming).args(["compression", "zstd"]));
+    super::publishable(&incoming);
+    // Paths that lead out of the root, to whoever takes data for attributes.
+    let text = "\x0f\0\x08\0../../xx".repeat(200_000);
+    fs::write(incoming.join("opt/text"), &text).unwrap();
+    rig.sync();
+    rig.set_read_only(&incoming, true);
+    let stream = dir.join("v2");
+    let mut send = btrfs(&["send", "--quiet", "--proto", "2", "--compressed-data", "-f"]);
+    need("btrfs", send.arg(&stream).arg(&incoming));
+    let length = fs::metadata(&stream).unwrap().len();
+    assert_eq!(fs::read(&stream).unwrap()[13], 2);
+    assert!(length < 3_000_000, "{length}: it is not compressed");
+    receive(&rig, &stream, &["--base", "v2"]).ok();
+    assert_eq!(fs::read_to_string(rig.in_pool("@base/v2/opt/text")).unwrap(), text);
+    crate::rig::tree::assert_same(
+        &crate::rig::tree::read(&incoming),
+        &crate::rig::tree::read(&rig.in_pool("@base/v2")),
+    );
+    rig.verify();
+}
+
 /// Killed in the middle, and the next command clears up; also while standard input stands still.
 #[test]
 fn a_receive_that_was_killed_is_cleared_up() {
