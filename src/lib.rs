@@ -26,6 +26,7 @@
 //! `commands/stage.rs` (the order in which it is done, and the one moment that counts),
 //! `system/guard.rs` (what the kernel does not guard), `system/journal.rs` (what is the truth),
 //! `system/changed/mod.rs` (what is different between two states, and how btrfs knows),
+//! `system/receive.rs` (a stream from outside, and what it can reach),
 //! `policy/closure.rs` (whether a set of packages holds together, by whose rules),
 //! `policy/check/mod.rs` (what a candidate base would do to a profile), `policy/mend/mod.rs` (what a repair
 //! changes without anybody seeing it).
@@ -86,6 +87,9 @@
 //!   in it that the base has not;
 //! - a check reads the bases from their manifests, sorted as they are asked for (`system/manifest/read.rs`), and
 //!   merges the raw upper over them itself (`system/layers`): nothing is mounted, and the old base may be gone;
+//! - a base keeps its name in an extended attribute of its top directory, and its stream carries it; a published
+//!   stream is that of the base itself with another name in its first command (`system/send.rs`), because a
+//!   snapshot called `.incoming` would have another UUID, and no delta would find its parent;
 //! - what changed on one side only is kept without a word, also for files of packages: a rebase onto a base that
 //!   is alike changes nothing of what the person sees;
 //! - a root that a repair or a rebase made and that is dropped before its start is told from one somebody wrote

@@ -30,6 +30,8 @@ mod journal;
 mod keep;
 #[path = "pool/profiles.rs"]
 mod profiles;
+#[path = "pool/receive/mod.rs"]
+mod receive;
 #[path = "pool/recover.rs"]
 mod recover;
 #[path = "pool/repair.rs"]

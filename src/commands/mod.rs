@@ -14,9 +14,13 @@ pub mod report;
 mod accounts;
 mod bare;
 mod base_flip;
+mod base_good;
 mod base_import;
+mod base_inspect;
 mod base_list;
 mod base_prune;
+mod base_publish;
+mod base_receive;
 mod base_rollback;
 mod check;
 mod clone;
@@ -92,6 +96,11 @@ pub fn base_main() -> ExitCode {
         }
         cli::BaseVerb::Flip(args_of) => base_flip::run(&args.common, &args_of),
         cli::BaseVerb::Rollback(args_of) => base_rollback::run(&args.common, &args_of),
+        cli::BaseVerb::Receive { stream, base } => base_receive::run(&args.common, &stream, base.as_deref()),
+        cli::BaseVerb::Publish { version, file, parent } => {
+            base_publish::run(&args.common, &version, &file, parent.as_deref())
+        }
+        cli::BaseVerb::MarkGood { version } => base_good::run(&args.common, version.as_deref()),
         cli::BaseVerb::Prune { version } => base_prune::run(&args.common, &version),
     })
 }

@@ -123,6 +123,8 @@ pub enum Kind {
     Flip,
     /// What a flip moved was put back.
     Rollback,
+    /// A base was called last good.
+    MarkGood,
     /// The default profile was chosen.
     Default,
     /// A base was removed.
@@ -161,8 +163,15 @@ const MADE_AT: &str = "made_at";
 /// The field of a repair that says what it mended, a line each.
 const MENDED: &str = "mended";
 
+/// The field of an import or receive entry that has the UUID by which streams name that base: a delta to a
+/// base that is gone can still say which one it was.
+pub const STREAM_UUID: &str = "uuid";
+
+/// The field of a receive entry that names the base its stream was a delta to.
+pub const DELTA_TO: &str = "delta_to";
+
 impl Kind {
-    const NAMES: [(Kind, &'static str); 23] = [
+    const NAMES: [(Kind, &'static str); 24] = [
         (Kind::Packages, "packages"),
         (Kind::Undo, "undo"),
         (Kind::Redo, "redo"),
@@ -178,6 +187,7 @@ impl Kind {
         (Kind::Receive, "receive"),
         (Kind::Flip, "flip"),
         (Kind::Rollback, "rollback"),
+        (Kind::MarkGood, "mark-good"),
         (Kind::Share, "share"),
         (Kind::Set, "set"),
         (Kind::Left, "left"),

@@ -43,6 +43,9 @@ pub enum Error {
     BaseExists { version: BaseVersion },
     BaseInUse { version: BaseVersion, by: String },
     NotADebianRoot { path: PathBuf, why: String },
+    NotAStream { path: PathBuf, why: String },
+    BrokenStream { path: PathBuf, why: String },
+    NoParentBase { path: PathBuf, wanted: Option<BaseVersion>, here: String },
     InUse { what: String, by: String },
     Busy { what: String },
     AptRunning { pid: i32 },
@@ -83,7 +86,7 @@ impl Error {
         match self {
             Usage(_) | BadId { .. } | BadBaseVersion { .. } | BadEntryNumber { .. } => Exit::Usage,
             Io { .. } | Child { .. } | Damaged { .. } | Index { .. } | NotWritable { .. } => Exit::CouldNot,
-            NotRoot | NoPool | NotBtrfs { .. } | NotAPool { .. } => Exit::CouldNot,
+            NotRoot | NoPool | NotBtrfs { .. } | NotAPool { .. } | BrokenStream { .. } => Exit::CouldNot,
             _ => Exit::Refused,
         }
     }
@@ -113,6 +116,12 @@ impl Error {
             NotConfirmed { .. } => "say yes on a terminal, or give --yes".into(),
             NoSuchProfile { .. } | NoProfileNamed => "list profiles with: flipper-profile list".into(),
             NoSuchBase { .. } => "list bases with: flipper-base list".into(),
+            NotAStream { .. } => {
+                "a stream is made with: flipper-base publish V FILE; a directory or a tarball comes in with: flipper-base import"
+                    .into()
+            }
+            BrokenStream { .. } => "get it again: nothing of it stays in the pool".into(),
+            NoParentBase { .. } => "receive that base first, or get a whole stream instead of a delta".into(),
             NoBaseYet => "import one with: flipper-base import DIR --version V".into(),
             ProfileDeleted { id, .. } => format!("bring it back with: flipper-undo --profile {id}"),
             AptRunning { .. } => "wait until it has ended, then try again".into(),
@@ -192,6 +201,12 @@ impl fmt::Display for Error {
             BaseInUse { version, by } => write!(out, "base {version} is used by {by}"),
             NotADebianRoot { path, why } => {
                 write!(out, "{} is not a settled Debian root: {why}", path.display())
+            }
+            NotAStream { path, why } => write!(out, "{} is no stream of a base: {why}", path.display()),
+            BrokenStream { path, why } => write!(out, "{} was not received whole: {why}", path.display()),
+            NoParentBase { path, wanted, here } => {
+                let base = wanted.as_ref().map_or("a base".to_owned(), |base| format!("base {base}"));
+                write!(out, "{} is a delta to {base} that is not here; here: {here}", path.display())
             }
             InUse { what, by } => write!(out, "{what} is in use: {by}"),
             Busy { what } => write!(out, "another program is working on {what}"),

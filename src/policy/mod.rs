@@ -12,6 +12,7 @@ pub mod mend;
 pub mod outcome;
 pub mod own;
 pub mod rebase;
+pub mod received;
 pub mod recover;
 pub mod repair;
 pub mod retention;

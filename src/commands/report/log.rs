@@ -145,6 +145,7 @@ fn what(entry: &Entry) -> String {
             format!("flip: base {base} is current")
         }
         Kind::Rollback => "rollback: what a flip moved is back".to_owned(),
+        Kind::MarkGood => "base called last good".to_owned(),
         Kind::Default => "default profile chosen".to_owned(),
         Kind::PruneBase => "base removed".to_owned(),
         Kind::Save => "saved by hand".to_owned(),
