@@ -16,7 +16,7 @@ use crate::policy::check::truth::libraries;
 use crate::policy::rebase::{self, Plan};
 use crate::system::edits::{self, Place};
 use crate::system::layers::Upper;
-use crate::system::locks::Lock;
+use crate::system::locks::{DpkgLocks, Lock};
 use crate::system::manifest::ManifestFile;
 use crate::system::roots;
 
@@ -24,7 +24,7 @@ use super::check::{Checked, examined, plan_hash};
 use super::cli::{self, Common};
 use super::remake::{self, Order, remake};
 use super::session::{ProfileFacts, Session};
-use super::stage::Staged;
+use super::stage::{self, Staged};
 use super::{numbers, report, undo_plan};
 
 mod prove;
@@ -60,6 +60,7 @@ pub struct Move {
     bases: Bases,
     planned: Planned,
     _lock: Option<Lock>,
+    _still: Option<DpkgLocks>,
 }
 
 pub fn run(common: &Common, args: &cli::Rebase) -> Result<Exit> {
@@ -97,10 +98,12 @@ impl Move {
         let lock = locked.then(|| session.lock_profile(id)).transpose()?;
         let facts = undo_plan::look(session, Some(id.as_str()))?;
         remake::need_none_waiting(&facts, "a rebase")?;
+        // Before the look: whoever takes dpkg's locks copies their files up.
+        let still = locked.then(|| stage::keep_packages_still(session, &facts)).transpose()?.flatten();
         let root = facts.dir.root(facts.current);
         let bases = bases(session, &root, to)?;
         let planned = look(&root, id, &bases)?;
-        Ok(Move { facts, bases, planned, _lock: lock })
+        Ok(Move { facts, bases, planned, _lock: lock, _still: still })
     }
 
     pub fn checked(&self) -> Checked {

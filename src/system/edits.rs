@@ -223,6 +223,21 @@ fn save(place: &Place, edits: &[Edit]) -> Result<()> {
     Ok(())
 }
 
+/// Makes these paths of one upper as they are in another: there with all below them, or not there.
+pub fn follow(from: &Path, to: &Path, paths: &[PathBuf]) -> Result<()> {
+    let is_there = |path: &&PathBuf| from.join(path).symlink_metadata().is_ok();
+    for path in paths {
+        removed(&real(to, path.as_os_str().as_bytes())?)?;
+    }
+    let there: Vec<&PathBuf> = paths.iter().filter(is_there).collect();
+    for chunk in there.chunks(256) {
+        let mut cp = Command::new("cp");
+        cp.current_dir(from).args(["--archive", "--parents", "--reflink=auto", "--"]);
+        base::run(cp.args(chunk).arg(to))?;
+    }
+    Ok(())
+}
+
 /// Copied aside, as it is seen, and given the place of what was there. Opaque from then on, as dpkg's own
 /// directories are.
 fn detach(place: &Place, path: &[u8]) -> Result<()> {

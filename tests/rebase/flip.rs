@@ -68,3 +68,31 @@ fn the_clean_ones_move_and_all_of_it_goes_back() {
     assert_eq!(rig.base(&["flip", "2", "--profiles", "nobody", "--yes"]).status, 2);
     rig.verify();
 }
+
+/// The new root waits until the profile is left; what is written meanwhile as time goes by comes along, and
+/// anything else voids what was planned.
+#[test]
+fn a_profile_in_use_changes_over_when_it_is_left() {
+    let rig = alike();
+    rig.profile(&["run", "lab", "sh", "-c", "mkdir -p /var/spool/mine; echo 1 > /var/spool/mine/1"]).ok();
+    let running = rig.start(&["run", "lab", "sh", "-c", "echo ready; exec sleep 600"]);
+    let ended = rig.profile(&["rebase", "lab", "--base", "2", "--yes"]);
+    assert!(ended.out.contains("restart the profile to finish"), "{}{}", ended.out, ended.err);
+    assert_eq!(base_of(&rig, "lab"), "2");
+    let again = rig.profile(&["rebase", "lab", "--base", "1", "--yes"]);
+    assert!(again.status == 2 && again.err.contains("waits for the next start"), "{}", again.err);
+    // Dropped before its start, nothing is kept of it.
+    rig.undo(&["--profile", "lab", "--cancel", "--yes"]).ok();
+    assert_eq!(base_of(&rig, "lab"), "1");
+    assert_eq!(rig.names("@profiles/lab/roots").len(), 1);
+    rig.profile(&["rebase", "lab", "--base", "2", "--yes"]).ok();
+    running.end();
+    assert_eq!(rig.sh("lab", "cat /var/spool/mine/1"), "1");
+    assert_eq!(base_of(&rig, "lab"), "2");
+    assert_eq!(rig.names("@profiles/lab/roots").len(), 1);
+    rig.undo(&["--profile", "lab", "--yes"]).ok();
+    assert_eq!(base_of(&rig, "lab"), "1");
+    rig.undo(&["--profile", "lab", "--redo", "--yes"]).ok();
+    assert_eq!(base_of(&rig, "lab"), "2");
+    rig.verify();
+}
