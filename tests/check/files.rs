@@ -177,11 +177,15 @@ fn f9_found_a_link_where_the_candidate_has_files() {
         symlink("var/srv", profile.path("srv")).unwrap();
     });
     case.is(&["F9 blocker /srv"]);
-    let dir = Case::of(write("opt/place", "a file"), write("opt/place", "a file"), |profile| {
+    let replaced = |profile: &Tree| {
         profile.remove("opt/place");
         profile.write("opt/place/inside", "mine");
-    });
-    dir.is(&["F9 decision /opt/place"]);
+    };
+    Case::of(write("opt/place", "a file"), write("opt/place", "another"), replaced)
+        .is(&["F9 decision /opt/place"]);
+    // On one side only.
+    Case::of(write("opt/place", "a file"), write("opt/place", "a file"), replaced)
+        .is(&["F9 harmless /opt/place"]);
 }
 
 /// The profile has a newer version of the package, in which the directory is a file; or the other way round.
