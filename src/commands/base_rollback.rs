@@ -54,8 +54,9 @@ fn last_flip(session: &Session) -> Result<Entry> {
     let entries = session.journal.entries(None)?.entries;
     let back: Vec<EntryNumber> =
         entries.iter().filter(|e| e.kind == Kind::Rollback).filter_map(|e| e.target).collect();
-    let flips = entries.into_iter().filter(|entry| entry.kind == Kind::Flip && !back.contains(&entry.number));
-    flips.last().ok_or_else(|| Error::Usage("there is no flip to take back".into()))
+    let mut newest_first = entries.into_iter().rev();
+    let flip = newest_first.find(|entry| entry.kind == Kind::Flip && !back.contains(&entry.number));
+    flip.ok_or_else(|| Error::Usage("there is no flip to take back".into()))
 }
 
 fn base_before(flip: &Entry) -> Result<BaseVersion> {
