@@ -26,8 +26,11 @@
 //! `commands/stage.rs` (the order in which it is done, and the one moment that counts),
 //! `system/guard.rs` (what the kernel does not guard), `system/journal.rs` (what is the truth),
 //! `system/changed/mod.rs` (what is different between two states, and how btrfs knows),
+//! `system/receive.rs` (a stream from outside, and what it can reach),
 //! `policy/closure.rs` (whether a set of packages holds together, by whose rules),
-//! `policy/check/mod.rs` (what a candidate base would do to a profile).
+//! `policy/check/mod.rs` (what a candidate base would do to a profile), `policy/mend/mod.rs` (what a repair
+//! changes without anybody seeing it), `policy/rebase/mod.rs` (the edits that put a profile on another base)
+//! and `commands/rebase/prove.rs` (what must hold before that counts).
 //!
 //! Where this differs from the design it was built from, and why:
 //! - an open entry is `57.open.json`, a closed one `57.json`: closing makes a new name, so a torn file
@@ -85,8 +88,20 @@
 //!   in it that the base has not;
 //! - a check reads the bases from their manifests, sorted as they are asked for (`system/manifest/read.rs`), and
 //!   merges the raw upper over them itself (`system/layers`): nothing is mounted, and the old base may be gone;
+//! - a base keeps its name in an extended attribute of its top directory, and its stream carries it; a published
+//!   stream is that of the base itself with another name in its first command (`system/send.rs`), because a
+//!   snapshot called `.incoming` would have another UUID, and no delta would find its parent;
+//! - a rebase is planned a second time on its own point, which cannot change any more, and is carried out only if
+//!   that plan is the one that was shown; after apt, a rebase onto the very same base tidies up what is left;
+//! - state/ knows whose numbers it bears (`system/state/numbers.rs`) and is given others before a start, so that
+//!   an undo of a rebase needs no reverse map in its entry;
 //! - what changed on one side only is kept without a word, also for files of packages: a rebase onto a base that
-//!   is alike changes nothing of what the person sees.
+//!   is alike changes nothing of what the person sees;
+//! - a root that a repair or a rebase made and that is dropped before its start is told from one somebody wrote
+//!   into by its btrfs generation, noted in the entry before the pointer moves: there is no point to hold it
+//!   against (`commands/remake.rs`, `commands/left.rs`);
+//! - flags of chattr(1) that were set through an overlay lie in an attribute of overlayfs's own, and count as a
+//!   change of the file.
 
 // flipper-rescue and flipper-hook are built without the index and use a part of these rooms only.
 #![cfg_attr(not(feature = "index"), allow(dead_code))]

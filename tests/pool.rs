@@ -30,8 +30,12 @@ mod journal;
 mod keep;
 #[path = "pool/profiles.rs"]
 mod profiles;
+#[path = "pool/receive/mod.rs"]
+mod receive;
 #[path = "pool/recover.rs"]
 mod recover;
+#[path = "pool/repair.rs"]
+mod repair;
 #[path = "pool/reset.rs"]
 mod reset;
 #[path = "pool/retention/mod.rs"]

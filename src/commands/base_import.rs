@@ -2,17 +2,18 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use crate::model::entry::STREAM_UUID;
 use crate::model::error::{At, Error, Exit, Result};
-use crate::model::{BaseVersion, Kind, State};
-use crate::policy::settled::{TreeFacts, complaints};
+use crate::model::send_stream::uuid_text;
+use crate::model::{BaseVersion, Entry, Kind, State};
 use crate::system::locks::Lock;
-use crate::system::manifest::{self, Manifest};
-use crate::system::{base, btrfs, driver, files};
+use crate::system::{base, btrfs, driver, files, manifest, reserve};
 
 use super::cli::Common;
 use super::session::Session;
-use super::{now, report, stage};
+use super::{base_inspect, now, report, stage};
 
 /// What to do with what a base should not carry.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,15 +51,32 @@ pub fn run(common: &Common, source: &Path, version: &str, cleaning: Cleaning) ->
     let made = import(&session, source, &version, cleaning);
     match made {
         Ok(paths) => {
+            note_uuid(&mut entry, &layout.base(&version))?;
             stage::close(&session, &mut entry, State::Completed, None)?;
             tell(&session, &version, paths)
         }
-        Err(error) => {
-            btrfs::delete_if_there(&layout.incoming_base())?;
-            stage::close(&session, &mut entry, State::Failed, Some(error.to_string()))?;
-            Err(error)
-        }
+        Err(error) => Err(give_up(&session, &mut entry, error)),
     }
+}
+
+/// Takes away what there is of it and closes its entry. Where even that fails, recover does it; what the
+/// person must know is why it failed.
+pub fn give_up(session: &Session, entry: &mut Entry, error: Error) -> Error {
+    let layout = &session.pool.layout;
+    let removed = || -> Result<()> {
+        let subvolume = btrfs::subvolume_id(&layout.incoming_base());
+        btrfs::delete_if_there(&layout.incoming_base())?;
+        entry.base.as_ref().map_or(Ok(()), |version| base::forget_manifest(layout, version))?;
+        match (error.is_no_space(), subvolume) {
+            // The entry wants room too, and a deleted subvolume gives it back a moment later.
+            (true, Ok(id)) => reserve::wait_until_cleaned(layout, &[id], Duration::from_secs(20)),
+            _ => Ok(()),
+        }
+    };
+    let removed = removed();
+    let closed = removed.and_then(|()| stage::close(session, entry, State::Failed, Some(error.to_string())));
+    closed.unwrap_or_else(|other| report::note(format_args!("note: {other}")));
+    error
 }
 
 fn import(session: &Session, source: &Path, version: &BaseVersion, cleaning: Cleaning) -> Result<u64> {
@@ -72,18 +90,25 @@ fn import(session: &Session, source: &Path, version: &BaseVersion, cleaning: Cle
         base::clean(&root, &found)?;
     }
     base::ensure_machine_id(&root)?;
+    base::write_name(&root, version)?;
     if !base::ship_policy(&root)? {
         report::note("note: the root has its own policy-rc.d; in a run it decides which services start");
     }
     spinner.inc(1);
     let manifest = manifest::read_tree(&root)?;
     spinner.finish_and_clear();
-    need_settled(source, &root, &manifest, session.pool.format.inode_floor)?;
+    base_inspect::need_settled(source, &root, &manifest, session.pool.format.inode_floor)?;
     base::publish(layout, version, &manifest.to_bytes(version, session.pool.format.inode_floor))?;
-    if base::current(layout)?.is_none() {
-        files::replace_symlink(version.as_str(), &layout.current_base())?;
-    }
+    base::make_first_current(layout, version)?;
     Ok(manifest.paths())
+}
+
+/// By which UUID deltas to this base will name it, also when it is gone.
+pub fn note_uuid(entry: &mut Entry, base: &Path) -> Result<()> {
+    if let Some(uuid) = btrfs::stream_uuids(base)?.first() {
+        entry.more.insert(STREAM_UUID.to_owned(), uuid_text(uuid).into());
+    }
+    Ok(())
 }
 
 /// Lists what would go, then asks (once, for all of it).
@@ -102,43 +127,17 @@ fn wants_cleaning(session: &Session, cleaning: Cleaning, found: &[PathBuf]) -> R
     Ok(true)
 }
 
-fn need_settled(source: &Path, root: &Path, manifest: &Manifest, floor: u64) -> Result<()> {
-    let read = |path: &str| match base::inside(root, path) {
-        Some(path) => files::read_if_there(&path),
-        None => Ok(None),
-    };
-    let (os_release, status) = (read("usr/lib/os-release")?, read("var/lib/dpkg/status")?);
-    let fstab = read("etc/fstab")?.unwrap_or_default();
-    let is_link = |name: &str| root.join(name).symlink_metadata().is_ok_and(|m| m.is_symlink());
-    let complaints = complaints(&TreeFacts {
-        os_release: os_release.as_deref(),
-        status: status.as_deref(),
-        updates: files::names(&root.join("var/lib/dpkg/updates"))?.len(),
-        has_dpkg: base::inside(root, "usr/bin/dpkg").is_some_and(|path| path.is_file()),
-        merged_usr: ["bin", "sbin", "lib"].into_iter().all(is_link),
-        fstab_mounts_root: mounts_root(&fstab),
-        largest_inode: manifest.largest_inode,
-        inode_floor: floor,
-    });
-    match complaints.as_slice() {
-        [] => Ok(()),
-        found => Err(Error::NotADebianRoot { path: source.to_path_buf(), why: found.join("; ") }),
-    }
-}
-
-fn mounts_root(fstab: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(fstab);
-    text.lines()
-        .any(|line| !line.trim_start().starts_with('#') && line.split_whitespace().nth(1) == Some("/"))
-}
-
 fn tell(session: &Session, version: &BaseVersion, paths: u64) -> Result<Exit> {
     let current = base::current(&session.pool.layout)?.is_some_and(|c| c == *version);
     if session.common.json {
         report::json(&serde_json::json!({"base": version, "paths": paths, "current": current}));
         return Ok(Exit::Done);
     }
-    let role = if current { "it is current" } else { "a candidate: flipping comes after checking" };
+    let role = role(current);
     report::line(format_args!("imported base {version}: {paths} paths, sealed; {role}"));
     Ok(Exit::Done)
+}
+
+pub fn role(current: bool) -> &'static str {
+    if current { "it is current" } else { "a candidate: flipping comes after checking" }
 }

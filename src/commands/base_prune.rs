@@ -53,6 +53,9 @@ fn need_unused(session: &Session, version: &BaseVersion) -> Result<()> {
     if base::current(&session.pool.layout)?.as_ref() == Some(version) {
         return in_use("every new profile: it is current".into());
     }
+    if base::good(&session.pool.layout)?.as_ref() == Some(version) {
+        return in_use("whoever falls back: it is last good".into());
+    }
     let users = base_list::users(session, version)?;
     if !users.is_empty() {
         return in_use(users.join(", "));

@@ -41,6 +41,11 @@ pub struct Checked {
 }
 
 impl Checked {
+    /// The profile is held against the base it stands on.
+    pub fn is_doctor(&self) -> bool {
+        self.base == self.candidate
+    }
+
     pub fn verdict(&self) -> Verdict {
         Verdict::of(&self.findings)
     }
@@ -102,6 +107,25 @@ fn look(session: &Session, id: &ProfileId, candidate: Option<BaseVersion>) -> Re
     findings.extend(procedure::findings(id.as_str(), base.as_str(), candidate == base, &around));
     findings.sort();
     checked(findings, plan_hash)
+}
+
+/// What a repair begins with: the doctor's findings of one root, and what they are about.
+pub struct Diagnosis {
+    pub findings: Vec<Finding>,
+    pub upper: Upper,
+    pub base: ManifestFile,
+}
+
+/// Refused where the base has no manifest: what was changed could not be told from what was there.
+pub fn diagnose(session: &Session, id: &ProfileId, root: &RootDir) -> Result<Diagnosis> {
+    let (layout, version) = (&session.pool.layout, roots::base_of(root)?);
+    if !layout.manifest(&version).is_file() {
+        let why = format!("@base/{version}.manifest is gone: what you changed cannot be told");
+        return Err(Error::NotMendable { what: id.to_string(), why });
+    }
+    let [base, same] = [ManifestFile::open(layout, &version)?, ManifestFile::open(layout, &version)?];
+    let Look { findings, upper, .. } = compare(root, id, (&version, &base), (&version, &same))?;
+    Ok(Diagnosis { findings, upper, base })
 }
 
 fn compare(

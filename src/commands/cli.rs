@@ -11,6 +11,8 @@ use clap::{Args, Parser, Subcommand};
 mod base;
 #[path = "cli/check.rs"]
 mod check;
+#[path = "cli/flip.rs"]
+mod flip;
 #[path = "cli/rebase.rs"]
 mod rebase;
 #[path = "cli/rescue.rs"]
@@ -28,6 +30,7 @@ mod undo;
 
 pub use base::*;
 pub use check::*;
+pub use flip::*;
 pub use rebase::*;
 pub use rescue::*;
 pub use reset::*;
@@ -168,6 +171,7 @@ flipper-undo --profile lab      brings it back")]
     },
     Check(Check),
     Rebase(Rebase),
+    Repair(Repair),
     Reset(Reset),
     InstallBuiltin(InstallBuiltin),
     Share(Share),

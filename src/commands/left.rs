@@ -1,6 +1,7 @@
 //! Roots that are left: by an undo, or dropped before their boot. What was written into one after its
 //! last point is kept before it goes, as the point of an entry of kind `left`.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::model::carried::is_handed_on;
@@ -8,6 +9,7 @@ use crate::model::entry::Change;
 use crate::model::error::{Error, Result};
 use crate::model::layout::{ProfileDir, RootDir};
 use crate::model::{Entry, EntryNumber, Kind, ProfileId, State};
+use crate::policy::check::territory::{self, Territory};
 use crate::system::reserve::{For, with_room};
 use crate::system::{btrfs, changed, files, guard, next_state, roots};
 
@@ -125,20 +127,32 @@ fn written_since(
 }
 
 /// A root that waits can be run: is it still what its entry made of the point? A point that is gone
-/// cannot tell.
+/// cannot tell, and of what a rebase made there is none.
 fn written_while_it_waited(session: &Session, dir: &ProfileDir, maker: &Entry) -> Result<bool> {
+    let root = dir.root(maker.number);
+    if let Some(made_at) = maker.made_at() {
+        files::sync_file_system(dir.path())?;
+        if btrfs::generation(root.path())? <= made_at {
+            return Ok(false);
+        }
+    }
     let made_from = match maker.kind {
         Kind::Reset => Some(dir.pristine()),
+        Kind::Rebase => None,
+        // Nobody sees a difference to what it was made from, unless it was asked for one by name.
+        Kind::Repair => Some(dir.point(maker.number)),
         _ => maker.target.map(|target| dir.point(target)),
     };
-    let (root, point) = (dir.root(maker.number), made_from);
+    let point = made_from;
     let Some(point) = point.filter(|point| point.path().is_dir()) else { return Ok(true) };
     let base = session.pool.layout.base(&roots::base_of(&root)?);
     let of = |state: &RootDir| changed::State::merged(state, base.clone());
     let found = changed::between(&of(&point), &of(&root))?;
     let handed_on = |path: &Path| {
         let lent = path == Path::new("etc/resolv.conf") && roots::has_lent(&point);
-        lent || is_handed_on(maker, path) || accounts::only_reserved(path, &point, &root, &base)
+        // Below a mount point a repair drops what it finds.
+        let unseen = territory::of(path.as_os_str().as_bytes()) == Territory::Hidden;
+        lent || unseen || is_handed_on(maker, path) || accounts::only_reserved(path, &point, &root, &base)
     };
     Ok(found.changes.iter().any(|change| !handed_on(&change.path)))
 }

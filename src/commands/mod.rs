@@ -13,9 +13,15 @@ pub mod report;
 
 mod accounts;
 mod bare;
+mod base_flip;
+mod base_good;
 mod base_import;
+mod base_inspect;
 mod base_list;
 mod base_prune;
+mod base_publish;
+mod base_receive;
+mod base_rollback;
 mod check;
 mod clone;
 mod compared;
@@ -43,6 +49,7 @@ mod pruned;
 mod rebase;
 mod recover;
 mod remake;
+mod repair;
 mod rescue;
 mod reset;
 mod restore;
@@ -87,6 +94,13 @@ pub fn base_main() -> ExitCode {
         cli::BaseVerb::Import { source, version, clean, no_clean } => {
             base_import::run(&args.common, &source, &version, base_import::Cleaning::from(clean, no_clean))
         }
+        cli::BaseVerb::Flip(args_of) => base_flip::run(&args.common, &args_of),
+        cli::BaseVerb::Rollback(args_of) => base_rollback::run(&args.common, &args_of),
+        cli::BaseVerb::Receive { stream, base } => base_receive::run(&args.common, &stream, base.as_deref()),
+        cli::BaseVerb::Publish { version, file, parent } => {
+            base_publish::run(&args.common, &version, &file, parent.as_deref())
+        }
+        cli::BaseVerb::MarkGood { version } => base_good::run(&args.common, version.as_deref()),
         cli::BaseVerb::Prune { version } => base_prune::run(&args.common, &version),
     })
 }
@@ -117,6 +131,7 @@ fn profile_verb(verb: cli::ProfileVerb, common: &cli::Common) -> Result<Exit> {
         Delete { id } => delete::run(common, &id),
         Check(args) => check::run(common, &args),
         Rebase(args) => rebase::run(common, &args),
+        Repair(args) => repair::run(common, &args),
         Reset(args) => reset::run(common, &args),
         InstallBuiltin(args) => install_builtin::run(common, &args),
         Share(args) => share::run(common, &args),

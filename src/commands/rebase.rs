@@ -16,6 +16,7 @@ use crate::policy::check::truth::libraries;
 use crate::policy::rebase::{self, Plan};
 use crate::system::edits::{self, Place};
 use crate::system::layers::Upper;
+use crate::system::locks::{DpkgLocks, Lock};
 use crate::system::manifest::ManifestFile;
 use crate::system::roots;
 
@@ -23,6 +24,7 @@ use super::check::{Checked, examined, plan_hash};
 use super::cli::{self, Common};
 use super::remake::{self, Order, remake};
 use super::session::{ProfileFacts, Session};
+use super::stage::{self, Staged};
 use super::{numbers, report, undo_plan};
 
 mod prove;
@@ -52,44 +54,90 @@ struct Planned {
     pins: Vec<(String, String)>,
 }
 
+/// A profile and a base it may move to, looked at; nothing has changed yet.
+pub struct Move {
+    pub facts: ProfileFacts,
+    bases: Bases,
+    planned: Planned,
+    _lock: Option<Lock>,
+    _still: Option<DpkgLocks>,
+}
+
 pub fn run(common: &Common, args: &cli::Rebase) -> Result<Exit> {
     let id: ProfileId = args.id.parse()?;
     let to: BaseVersion = args.base.parse()?;
     let session = if args.dry_run { Session::to_read(common)? } else { Session::to_change(common)? };
-    session.need_profile(&id)?;
-    session.need_outside("a rebase")?;
-    let _lock = if args.dry_run { None } else { Some(session.lock_profile(&id)?) };
-    let facts = undo_plan::look(&session, Some(id.as_str()))?;
-    remake::need_none_waiting(&facts, "a rebase")?;
-    let bases = bases(&session, &facts.dir.root(facts.current), to)?;
-    let planned = look(&facts.dir.root(facts.current), &id, &bases)?;
-    show(common, &id, &bases, &planned, args.dry_run);
-    need_no_blocker(&bases, &planned)?;
+    let moving = Move::look(&session, &id, to.clone(), !args.dry_run)?;
+    match common.json {
+        true if args.dry_run => report::json(&report::check::json(&moving.checked())),
+        true => {}
+        false => report::check::page(&moving.checked(), false),
+    }
+    moving.need_no_blocker()?;
     if args.dry_run {
         return Ok(Exit::Done);
     }
     report::confirm("go on?", common.yes)?;
-    let order = Order {
-        kind: Kind::Rebase,
-        base: bases.to.clone(),
-        command_line: format!("flipper-profile rebase {id} --base {}", bases.to),
-    };
-    let staged = remake(&session, &facts, &order, |entry, root| {
-        carry_out(&session, &facts, &bases, &planned, entry, root)
-    })?;
+    let staged = moving.go(&session)?;
     let number = staged.entry.number;
     let outcome = staged.entry.outcome.unwrap_or_default();
     let then = match staged.waits {
         true => "; restart the profile to finish, flipper-undo --cancel drops it",
         false => "; flipper-undo takes it back",
     };
-    let sentence = format!("{id} is on base {} (entry {number}): {outcome}{then}", bases.to);
-    report::done(
-        common.json,
-        serde_json::json!({"profile": id, "base": bases.to, "entry": number}),
-        sentence,
-    );
+    let sentence = format!("{id} is on base {to} (entry {number}): {outcome}{then}");
+    report::done(common.json, serde_json::json!({"profile": id, "base": to, "entry": number}), sentence);
     Ok(Exit::Done)
+}
+
+impl Move {
+    /// `locked`: the profile's lock is held until it is done.
+    pub fn look(session: &Session, id: &ProfileId, to: BaseVersion, locked: bool) -> Result<Move> {
+        session.need_profile(id)?;
+        session.need_outside("a rebase")?;
+        let lock = locked.then(|| session.lock_profile(id)).transpose()?;
+        let facts = undo_plan::look(session, Some(id.as_str()))?;
+        remake::need_none_waiting(&facts, "a rebase")?;
+        // Before the look: whoever takes dpkg's locks copies their files up.
+        let still = locked.then(|| stage::keep_packages_still(session, &facts)).transpose()?.flatten();
+        let root = facts.dir.root(facts.current);
+        let bases = bases(session, &root, to)?;
+        let planned = look(&root, id, &bases)?;
+        Ok(Move { facts, bases, planned, _lock: lock, _still: still })
+    }
+
+    pub fn checked(&self) -> Checked {
+        Checked {
+            profile: self.facts.id.clone(),
+            base: self.bases.from.clone(),
+            candidate: self.bases.to.clone(),
+            findings: self.planned.findings.clone(),
+            plan_hash: self.planned.plan_hash.clone(),
+        }
+    }
+
+    /// What apt may solve in the sandbox blocks nothing yet.
+    pub fn need_no_blocker(&self) -> Result<()> {
+        let refuses = |f: &&Finding| f.severity == Severity::Blocker && !APT_SOLVES.contains(&f.class);
+        match self.planned.findings.iter().find(refuses) {
+            None => Ok(()),
+            Some(finding) => Err(Error::Blocked {
+                base: self.bases.to.clone(),
+                why: format!("{} {} {}", finding.class, finding.subject.text(), finding.rebase),
+            }),
+        }
+    }
+
+    /// The caller has the person's yes.
+    pub fn go(&self, session: &Session) -> Result<Staged> {
+        let Move { facts, bases, planned, .. } = self;
+        let order = Order {
+            kind: Kind::Rebase,
+            base: bases.to.clone(),
+            command_line: format!("flipper-profile rebase {} --base {}", facts.id, bases.to),
+        };
+        remake(session, facts, &order, |entry, root| carry_out(session, facts, bases, planned, entry, root))
+    }
 }
 
 fn bases(session: &Session, root: &RootDir, to: BaseVersion) -> Result<Bases> {
@@ -123,32 +171,6 @@ fn look(root: &RootDir, id: &ProfileId, bases: &Bases) -> Result<Planned> {
             pins,
         })
     })
-}
-
-fn show(common: &Common, id: &ProfileId, bases: &Bases, planned: &Planned, dry_run: bool) {
-    let checked = Checked {
-        profile: id.clone(),
-        base: bases.from.clone(),
-        candidate: bases.to.clone(),
-        findings: planned.findings.clone(),
-        plan_hash: planned.plan_hash.clone(),
-    };
-    match common.json {
-        true if dry_run => report::json(&report::check::json(&checked)),
-        true => {}
-        false => report::check::page(&checked, false),
-    }
-}
-
-fn need_no_blocker(bases: &Bases, planned: &Planned) -> Result<()> {
-    let refuses = |f: &&Finding| f.severity == Severity::Blocker && !APT_SOLVES.contains(&f.class);
-    match planned.findings.iter().find(refuses) {
-        None => Ok(()),
-        Some(finding) => Err(Error::Blocked {
-            base: bases.to.clone(),
-            why: format!("{} {} {}", finding.class, finding.subject.text(), finding.rebase),
-        }),
-    }
 }
 
 /// Everything between the new root and the pointer.

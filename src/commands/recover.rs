@@ -264,6 +264,9 @@ fn subject_exists(session: &Session, entry: &Entry, dir: Option<&ProfileDir>) ->
         Kind::Import | Kind::Receive | Kind::PruneBase => {
             entry.base.as_ref().is_some_and(|v| btrfs::is_subvolume(&session.pool.layout.base(v)))
         }
+        Kind::MarkGood => {
+            entry.base.is_some() && base::good(&session.pool.layout).is_ok_and(|good| good == entry.base)
+        }
         _ => dir.is_some(),
     }
 }

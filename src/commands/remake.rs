@@ -1,11 +1,15 @@
 //! A root made of the very state that is left, then changed, then made current: what rebase and repair share.
 //! The order is that of every staged change (`commands/stage.rs`).
 
+use std::os::unix::ffi::OsStrExt;
+
+use crate::model::carried::is_carried;
 use crate::model::error::{Error, Result};
 use crate::model::layout::{RootDir, RootFact};
 use crate::model::{BaseVersion, Entry, Kind, State};
+use crate::policy::check::territory::{self, Territory};
 use crate::system::reserve::{For, with_room};
-use crate::system::{btrfs, driver, files, roots};
+use crate::system::{btrfs, changed, driver, edits, files, roots};
 
 use super::session::{ProfileFacts, Session};
 use super::stage::{self, Staged};
@@ -91,10 +95,41 @@ fn make(
     })?;
     let outcome = change(entry, &root)?;
     let base = layout.base(&order.base);
+    if facts.in_use.is_some() {
+        follow(session, facts, (&point, &leaves), &root)?;
+        roots::carry(&leaves, &root, &base)?;
+    }
     roots::give_back_lent(&root, &base)?;
     roots::prove_layout(&root, &base, session.pool.format.inode_floor)?;
     files::sync_file_system(layout.top())?;
+    entry.note_made_at(btrfs::generation(root.path())?);
+    session.journal.lock()?.amend(entry)?;
     Ok(outcome)
+}
+
+/// The root that is left is in use, and packages keep still: what is written as time goes by comes along.
+/// Anything else was not looked at when the new root was made, and refuses it.
+fn follow(
+    session: &Session,
+    facts: &ProfileFacts,
+    (point, leaves): (&RootDir, &RootDir),
+    root: &RootDir,
+) -> Result<()> {
+    let base = session.pool.layout.base(&roots::base_of(point)?);
+    let of = |state: &RootDir| changed::State::merged(state, base.clone());
+    let mut written = Vec::new();
+    for change in changed::between(&of(point), &of(leaves))?.changes {
+        match territory::of(change.path.as_os_str().as_bytes()) {
+            _ if is_carried(&change.path) => {}
+            Territory::Hidden | Territory::Cache => {}
+            Territory::Running => written.push(change.path),
+            _ => {
+                let path = change.path.display();
+                return Err(Error::Busy { what: format!("{}: /{path} changed meanwhile", facts.id) });
+            }
+        }
+    }
+    edits::follow(&leaves.upper(), &root.upper(), &written)
 }
 
 /// What was made goes; the state that was to be left is current as before.

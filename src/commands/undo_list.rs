@@ -104,6 +104,7 @@ fn entry_rows(session: &Session, facts: &ProfileFacts, entry: &Entry) -> Result<
         rows.into_iter().filter_map(|(key, value)| Some(vec![format!("  {key}"), value?])).collect();
     report::table(&rows);
     report::table(&entry.changes.iter().map(report::change_row).collect::<Vec<_>>());
+    entry.mended().for_each(|mended| report::line(format_args!("  {mended}")));
     if entry.kind == Kind::Left {
         what_went_with_it(facts, entry);
     }
@@ -163,7 +164,7 @@ pub fn entry_line(entry: &Entry) -> String {
     if counts.is_empty() && entry.kind != Kind::Packages {
         what = entry.target.map_or(entry.kind.name().to_owned(), |t| format!("{} of {t}", entry.kind.name()));
     }
-    if let (Kind::Save, Some(note)) = (&entry.kind, &entry.comment) {
+    if let (Kind::Save | Kind::Repair, Some(note)) = (&entry.kind, says(entry)) {
         what = format!("{what}: {note}");
     }
     let named = entry.changes.iter().filter(|c| c.action != Action::Mark).map(|c| c.package.as_str());
@@ -176,4 +177,9 @@ pub fn entry_line(entry: &Entry) -> String {
         other => format!("  ({})", other.name()),
     };
     format!("{}  {}  {what}{state}", entry.number, report::when(&entry.started))
+}
+
+/// What a saved state is good for, or what a repair did.
+fn says(entry: &Entry) -> Option<&String> {
+    if entry.kind == Kind::Save { entry.comment.as_ref() } else { entry.outcome.as_ref() }
 }

@@ -121,6 +121,10 @@ pub enum Kind {
     Receive,
     /// `current` of the bases was moved to another one.
     Flip,
+    /// What a flip moved was put back.
+    Rollback,
+    /// A base was called last good.
+    MarkGood,
     /// The default profile was chosen.
     Default,
     /// A base was removed.
@@ -145,8 +149,29 @@ pub const PRUNED_PROFILES: &str = "profiles";
 /// points before it have nothing there.
 const STATE_REMOVED: &str = "state_removed";
 
+/// The field of a flip entry that says which entry moved which profile, e.g. `{"lab": 57}`; of a rollback,
+/// which took it back.
+pub const MOVED: &str = "moved";
+
+/// The field of a flip entry with the base that was current before it.
+pub const FROM_BASE: &str = "from";
+
+/// The field of a rebase or repair with the btrfs generation its root had when it was made: as long as it
+/// has that, nobody wrote into it.
+const MADE_AT: &str = "made_at";
+
+/// The field of a repair that says what it mended, a line each.
+const MENDED: &str = "mended";
+
+/// The field of an import or receive entry that has the UUID by which streams name that base: a delta to a
+/// base that is gone can still say which one it was.
+pub const STREAM_UUID: &str = "uuid";
+
+/// The field of a receive entry that names the base its stream was a delta to.
+pub const DELTA_TO: &str = "delta_to";
+
 impl Kind {
-    const NAMES: [(Kind, &'static str); 22] = [
+    const NAMES: [(Kind, &'static str); 24] = [
         (Kind::Packages, "packages"),
         (Kind::Undo, "undo"),
         (Kind::Redo, "redo"),
@@ -161,6 +186,8 @@ impl Kind {
         (Kind::Repair, "repair"),
         (Kind::Receive, "receive"),
         (Kind::Flip, "flip"),
+        (Kind::Rollback, "rollback"),
+        (Kind::MarkGood, "mark-good"),
         (Kind::Share, "share"),
         (Kind::Set, "set"),
         (Kind::Left, "left"),
@@ -349,6 +376,23 @@ impl Entry {
     /// Relative to the merged root.
     pub fn state_removed(&self) -> Option<PathBuf> {
         Some(as_texts::path(self.more.get(STATE_REMOVED)?.as_str()?))
+    }
+
+    pub fn note_made_at(&mut self, generation: u64) {
+        self.more.insert(MADE_AT.to_owned(), generation.into());
+    }
+
+    /// Absent: an older program made its root, or it was cut before it had made it.
+    pub fn made_at(&self) -> Option<u64> {
+        self.more.get(MADE_AT)?.as_u64()
+    }
+
+    pub fn note_mended(&mut self, lines: Vec<String>) {
+        self.more.insert(MENDED.to_owned(), lines.into());
+    }
+
+    pub fn mended(&self) -> impl Iterator<Item = &str> {
+        self.more.get(MENDED).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
     }
 
     pub fn is_open(&self) -> bool {

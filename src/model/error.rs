@@ -43,6 +43,9 @@ pub enum Error {
     BaseExists { version: BaseVersion },
     BaseInUse { version: BaseVersion, by: String },
     NotADebianRoot { path: PathBuf, why: String },
+    NotAStream { path: PathBuf, why: String },
+    BrokenStream { path: PathBuf, why: String },
+    NoParentBase { path: PathBuf, wanted: Option<BaseVersion>, here: String },
     InUse { what: String, by: String },
     Busy { what: String },
     AptRunning { pid: i32 },
@@ -67,6 +70,7 @@ pub enum Error {
     NotShareable { path: PathBuf, why: String },
     NotABuiltin { path: PathBuf, why: String },
     NotRestorable { path: PathBuf, why: String },
+    NotMendable { what: String, why: String },
     BadStatePath { path: PathBuf, why: String },
     PurgesState { package: String, path: String },
     NotWritable { path: PathBuf, why: String },
@@ -82,7 +86,7 @@ impl Error {
         match self {
             Usage(_) | BadId { .. } | BadBaseVersion { .. } | BadEntryNumber { .. } => Exit::Usage,
             Io { .. } | Child { .. } | Damaged { .. } | Index { .. } | NotWritable { .. } => Exit::CouldNot,
-            NotRoot | NoPool | NotBtrfs { .. } | NotAPool { .. } => Exit::CouldNot,
+            NotRoot | NoPool | NotBtrfs { .. } | NotAPool { .. } | BrokenStream { .. } => Exit::CouldNot,
             _ => Exit::Refused,
         }
     }
@@ -112,6 +116,12 @@ impl Error {
             NotConfirmed { .. } => "say yes on a terminal, or give --yes".into(),
             NoSuchProfile { .. } | NoProfileNamed => "list profiles with: flipper-profile list".into(),
             NoSuchBase { .. } => "list bases with: flipper-base list".into(),
+            NotAStream { .. } => {
+                "a stream is made with: flipper-base publish V FILE; a directory or a tarball comes in with: flipper-base import"
+                    .into()
+            }
+            BrokenStream { .. } => "get it again: nothing of it stays in the pool".into(),
+            NoParentBase { .. } => "receive that base first, or get a whole stream instead of a delta".into(),
             NoBaseYet => "import one with: flipper-base import DIR --version V".into(),
             ProfileDeleted { id, .. } => format!("bring it back with: flipper-undo --profile {id}"),
             AptRunning { .. } => "wait until it has ended, then try again".into(),
@@ -192,6 +202,12 @@ impl fmt::Display for Error {
             NotADebianRoot { path, why } => {
                 write!(out, "{} is not a settled Debian root: {why}", path.display())
             }
+            NotAStream { path, why } => write!(out, "{} is no stream of a base: {why}", path.display()),
+            BrokenStream { path, why } => write!(out, "{} was not received whole: {why}", path.display()),
+            NoParentBase { path, wanted, here } => {
+                let base = wanted.as_ref().map_or("a base".to_owned(), |base| format!("base {base}"));
+                write!(out, "{} is a delta to {base} that is not here; here: {here}", path.display())
+            }
             InUse { what, by } => write!(out, "{what} is in use: {by}"),
             Busy { what } => write!(out, "another program is working on {what}"),
             AptRunning { pid } => write!(out, "apt or dpkg is at work in this profile (process {pid})"),
@@ -239,6 +255,7 @@ impl fmt::Display for Error {
             NotShareable { path, why } => write!(out, "{} cannot be shared: {why}", path.display()),
             NotABuiltin { path, why } => write!(out, "{} is no built-in profile: {why}", path.display()),
             NotRestorable { path, why } => write!(out, "{} cannot be restored alone: {why}", path.display()),
+            NotMendable { what, why } => write!(out, "{what} cannot be mended: {why}"),
             BadStatePath { path, why } => write!(out, "{}: {why}", path.display()),
             PurgesState { package, path } => {
                 write!(out, "purging {package} may delete what is in {path}; flipper-undo puts it back")

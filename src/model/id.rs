@@ -35,8 +35,8 @@ impl FromStr for ProfileId {
     }
 }
 
-/// The version of a base, e.g. `13.2`: `[A-Za-z0-9][A-Za-z0-9.+~-]{0,47}`, never `current`, never
-/// ending in `.manifest` or `.json` (those names stand beside the bases).
+/// The version of a base, e.g. `13.2`: `[A-Za-z0-9][A-Za-z0-9.+~-]{0,47}`, never `current`, `good`
+/// or `lock`, never ending in `.manifest` or `.json` (those names stand beside the bases).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct BaseVersion(String);
@@ -56,6 +56,7 @@ impl FromStr for BaseVersion {
             && bytes[0].is_ascii_alphanumeric()
             && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b".+~-".contains(b))
             && text != "current"
+            && text != "good"
             && text != "lock"
             && !text.ends_with(".manifest")
             && !text.ends_with(".json");
@@ -198,7 +199,8 @@ mod tests {
         for good in ["13.2", "13.2+b1", "trixie", "2026-11-01", "1~rc1"] {
             assert!(good.parse::<BaseVersion>().is_ok(), "{good}");
         }
-        for bad in ["", ".", "..", ".incoming", "a/b", "current", "x.manifest", "x.json", "lock", "a b", "ä"]
+        for bad in
+            ["", ".", "..", ".incoming", "a/b", "current", "good", "x.manifest", "x.json", "lock", "a b", "ä"]
         {
             assert!(bad.parse::<BaseVersion>().is_err(), "{bad}");
         }

@@ -60,6 +60,11 @@ impl Layout {
         self.bases().join("current")
     }
 
+    /// `@base/good`, a symlink: the last base that proved itself; never pruned
+    pub fn good_base(&self) -> PathBuf {
+        self.bases().join("good")
+    }
+
     /// `@base/lock`
     pub fn base_lock(&self) -> PathBuf {
         self.bases().join("lock")

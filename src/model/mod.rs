@@ -20,6 +20,7 @@ pub mod numbers;
 pub mod own;
 pub mod profile;
 pub mod reserved;
+pub mod send_stream;
 pub mod state_change;
 pub mod state_path;
 pub mod tree;

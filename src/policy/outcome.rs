@@ -233,6 +233,18 @@ pub fn progress(planned: &[Planned], now: &Status) -> usize {
     planned.iter().filter(|plan| reached(plan, now)).count()
 }
 
+/// What was to have another version and still has the old one, as settled as before: dpkg refused to unpack
+/// it, or did not come to it.
+pub fn not_unpacked<'a>(planned: &'a [Planned], after: &Status) -> impl Iterator<Item = &'a Planned> {
+    let still_old = |plan: &&Planned| {
+        let now = after.find(&plan.package, &plan.architecture);
+        let has_old =
+            now.is_some_and(|p| p.state == PackageState::Installed && plan.old.as_deref() == p.version);
+        matches!(plan.action, Action::Upgrade | Action::Downgrade) && has_old
+    };
+    planned.iter().filter(still_old)
+}
+
 fn reached(plan: &Planned, after: &Status) -> bool {
     let now = after.find(&plan.package, &plan.architecture);
     match plan.action {

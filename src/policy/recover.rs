@@ -32,8 +32,8 @@ pub struct OpenFacts {
     pub point_exists: bool,
     /// dpkg wrote nothing since the point was taken.
     pub never_wrote: bool,
-    /// What a delete, undelete, import or prune-base is about: the profile or the base, under its
-    /// own name.
+    /// What a delete, undelete, import, receive or prune-base is about: the profile or the base, under its
+    /// own name; and that the last good base is the one a mark-good names.
     pub subject_exists: bool,
     /// The lock a living author of an entry of ours would hold (the profile's, or the bases') is
     /// held by us, or free. Package runs hold none: it says nothing about them.
@@ -68,12 +68,12 @@ pub fn verdict(facts: &OpenFacts) -> Verdict {
         Kind::Set | Kind::Restore => cut(facts.point_exists),
         // Its pointer goes back to the root it began in, which is in use.
         Kind::Cancel => done_if(facts.root.is_some() && facts.current == facts.root),
-        Kind::Undelete | Kind::Import | Kind::Receive => done_if(facts.subject_exists),
+        Kind::Undelete | Kind::Import | Kind::Receive | Kind::MarkGood => done_if(facts.subject_exists),
         Kind::Delete | Kind::PruneBase => done_if(!facts.subject_exists),
         Kind::Left | Kind::Save => done_if(facts.point_exists),
         Kind::Share => close(State::Interrupted, "cut off: do it again to finish it"),
         Kind::Prune => close(State::Interrupted, "cut off: what it did not delete goes with the next prune"),
-        Kind::Flip => close(State::Interrupted, "cut off: do it again to finish it"),
+        Kind::Flip | Kind::Rollback => close(State::Interrupted, "cut off: do it again to finish it"),
         Kind::Default => close(State::Interrupted, "cut off: the old default or the new one is in force"),
     }
 }
@@ -194,6 +194,10 @@ mod tests {
             ("undelete", "", "cancelled"),
             ("import", "there", "completed"),
             ("import", "busy", "leave"),
+            ("receive", "there", "completed"),
+            ("receive", "", "cancelled"),
+            ("mark-good", "there", "completed"),
+            ("mark-good", "", "cancelled"),
             ("prune-base", "there", "cancelled"),
             ("prune-base", "", "completed"),
             ("left", "point", "completed"),

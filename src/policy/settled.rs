@@ -83,6 +83,13 @@ fn is_debian(os_release: Option<&[u8]>) -> bool {
     })
 }
 
+/// What a root calls itself in os-release(5): the version of the image it was made as.
+pub fn image_version(os_release: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(os_release);
+    let value = text.lines().find_map(|line| line.strip_prefix("IMAGE_VERSION="))?;
+    Some(value.trim_matches(['"', '\'']).to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,5 +134,13 @@ mod tests {
         }
         let like = TreeFacts { os_release: Some(b"ID=raspbian\nID_LIKE=\"debian\"\n"), ..facts() };
         assert!(complaints(&like).is_empty());
+    }
+
+    #[test]
+    fn an_image_may_say_its_version() {
+        let said = |text: &str| image_version(text.as_bytes());
+        assert_eq!(said("ID=debian\nIMAGE_VERSION=13.2\n").as_deref(), Some("13.2"));
+        assert_eq!(said("IMAGE_VERSION=\"13.2 b\"\n").as_deref(), Some("13.2 b"));
+        assert_eq!(said("VERSION_ID=13\n"), None);
     }
 }

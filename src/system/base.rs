@@ -164,6 +164,19 @@ pub fn ship_policy(root: &Path) -> Result<bool> {
     Ok(true)
 }
 
+/// What a base is called, on its top directory: a stream carries it to other pools.
+const NAME_ATTRIBUTE: &str = "user.flipper.base";
+
+pub fn write_name(root: &Path, version: &BaseVersion) -> Result<()> {
+    xattr::set(root, NAME_ATTRIBUTE, version.as_str().as_bytes()).at("write attributes of", root)
+}
+
+/// What a received root calls itself: by our attribute, else nothing.
+pub fn name(root: &Path) -> Result<Option<String>> {
+    let name = xattr::get(root, NAME_ATTRIBUTE).at("read attributes of", root)?;
+    Ok(name.map(|name| String::from_utf8_lossy(&name).into_owned()))
+}
+
 /// Seals `@base/.incoming` and gives it its name: from here on it is a candidate base.
 pub fn publish(layout: &Layout, version: &BaseVersion, manifest: &[u8]) -> Result<()> {
     let incoming = layout.incoming_base();
@@ -174,6 +187,14 @@ pub fn publish(layout: &Layout, version: &BaseVersion, manifest: &[u8]) -> Resul
     let published = layout.base(version);
     fs::rename(&incoming, &published).at("rename to", &published)?; // the visible moment
     files::sync_parent(&published)
+}
+
+/// The first base of a pool is what new profiles stand on.
+pub fn make_first_current(layout: &Layout, version: &BaseVersion) -> Result<()> {
+    match current(layout)? {
+        None => files::replace_symlink(version.as_str(), &layout.current_base()),
+        Some(_) => Ok(()),
+    }
 }
 
 /// Removes what a cut import or prune left, and finishes a first import that was cut before `current`.
@@ -211,9 +232,28 @@ pub fn versions(layout: &Layout) -> Result<Vec<BaseVersion>> {
 
 /// What `current` names.
 pub fn current(layout: &Layout) -> Result<Option<BaseVersion>> {
-    match fs::read_link(layout.current_base()) {
+    named_by(&layout.current_base())
+}
+
+/// What `good` names.
+pub fn good(layout: &Layout) -> Result<Option<BaseVersion>> {
+    named_by(&layout.good_base())
+}
+
+fn named_by(link: &Path) -> Result<Option<BaseVersion>> {
+    match fs::read_link(link) {
         Ok(target) => Ok(target.to_str().and_then(|t| t.parse().ok())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).at("read", layout.current_base()),
+        Err(error) => Err(error).at("read", link),
     }
+}
+
+/// The base that deltas call by this UUID.
+pub fn by_stream_uuid(layout: &Layout, uuid: &[u8; 16]) -> Result<Option<BaseVersion>> {
+    for version in versions(layout)? {
+        if btrfs::stream_uuids(&layout.base(&version))?.contains(uuid) {
+            return Ok(Some(version));
+        }
+    }
+    Ok(None)
 }

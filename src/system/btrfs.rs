@@ -141,6 +141,15 @@ pub fn uuid(path: &Path) -> Result<[u8; 16]> {
     Ok(*info.at("ask for the subvolume of", path)?.uuid().as_bytes())
 }
 
+/// The UUIDs a delta may name this subvolume by, as its parent: the one that was received with it, if it came
+/// by a stream, and its own. The first is what a stream of it says.
+pub fn stream_uuids(path: &Path) -> Result<Vec<[u8; 16]>> {
+    let info = libbtrfsutil::subvolume_info(path).map_err(|e| e.os_error());
+    let info = info.at("ask for the subvolume of", path)?;
+    let received = info.received_uuid().map(|uuid| *uuid.as_bytes());
+    Ok(received.into_iter().chain([*info.uuid().as_bytes()]).collect())
+}
+
 /// The UUID of the subvolume this one is a snapshot of, if it is one.
 pub fn parent(path: &Path) -> Result<Option<[u8; 16]>> {
     let info = libbtrfsutil::subvolume_info(path).map_err(|e| e.os_error());

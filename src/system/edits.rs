@@ -2,11 +2,12 @@
 //! may be changed freely while no overlay is mounted on it (kernel: Documentation/filesystems/overlayfs,
 //! "Changes to underlying filesystems"). Nothing is synced here: the root is not published yet.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{PermissionsExt, lchown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -87,11 +88,12 @@ fn parent(path: &Path) -> PathBuf {
     path.parent().unwrap_or(path).to_path_buf()
 }
 
+/// A flag of chattr(1) does not keep it: the point has it.
 fn removed(path: &Path) -> Result<()> {
     if path.symlink_metadata().is_err() {
         return Ok(());
     }
-    files::keeping_times(&parent(path), || files::remove_tree(path))
+    files::keeping_times(&parent(path), || files::remove_tree_for_good(path))
 }
 
 /// Makes something at a path where whatever was there is gone. The directory above keeps its times.
@@ -99,7 +101,7 @@ fn replaced(place: &Place, path: &[u8], make: impl FnOnce(&Path) -> Result<()>) 
     let to = real(place.upper, path)?;
     make_parents(place, path)?;
     files::keeping_times(&parent(&to), || {
-        files::remove_tree(&to)?;
+        files::remove_tree_for_good(&to)?;
         make(&to)
     })
 }
@@ -221,6 +223,21 @@ fn save(place: &Place, edits: &[Edit]) -> Result<()> {
     Ok(())
 }
 
+/// Makes these paths of one upper as they are in another: there with all below them, or not there.
+pub fn follow(from: &Path, to: &Path, paths: &[PathBuf]) -> Result<()> {
+    let is_there = |path: &&PathBuf| from.join(path).symlink_metadata().is_ok();
+    for path in paths {
+        removed(&real(to, path.as_os_str().as_bytes())?)?;
+    }
+    let there: Vec<&PathBuf> = paths.iter().filter(is_there).collect();
+    for chunk in there.chunks(256) {
+        let mut cp = Command::new("cp");
+        cp.current_dir(from).args(["--archive", "--parents", "--reflink=auto", "--"]);
+        base::run(cp.args(chunk).arg(to))?;
+    }
+    Ok(())
+}
+
 /// Copied aside, as it is seen, and given the place of what was there. Opaque from then on, as dpkg's own
 /// directories are.
 fn detach(place: &Place, path: &[u8]) -> Result<()> {
@@ -228,22 +245,24 @@ fn detach(place: &Place, path: &[u8]) -> Result<()> {
     make_parents(place, path)?;
     let there = real(place.upper, path)?;
     let aside = files::beside(&there, ".flipper-new");
-    files::remove_tree(&aside)?;
-    merge(place, inside, &aside)?;
     files::keeping_times(&parent(&there), || {
-        files::remove_tree(&there)?;
+        files::remove_tree(&aside)?;
+        merge(place, (inside, true), &aside, &mut Links::new())?;
+        files::remove_tree_for_good(&there)?;
         fs::rename(&aside, &there).at("rename to", &there)
     })?;
     attribute(&there, OPAQUE.as_bytes(), Some(b"y"))
 }
 
-/// The merged view of a directory, copied.
-fn merge(place: &Place, inside: &Path, to: &Path) -> Result<()> {
-    let here = place.upper.join(inside);
-    let in_upper = here.symlink_metadata().is_ok_and(|meta| meta.is_dir());
-    let below = place.new_base.join(inside);
-    let shows = !(in_upper && upper::is_opaque(&here));
-    let source = if in_upper { &here } else { &below };
+/// The first name that was copied of a file with several, by device and inode number.
+type Links = HashMap<(u64, u64), PathBuf>;
+
+/// The merged view of a directory, copied. `shows`: nothing above it hides the base's.
+fn merge(place: &Place, (inside, shows): (&Path, bool), to: &Path, links: &mut Links) -> Result<()> {
+    let (here, below) = (place.upper.join(inside), place.new_base.join(inside));
+    let is_dir = |path: &Path| path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
+    let in_upper = is_dir(&here);
+    let shows = shows && is_dir(&below) && !(in_upper && upper::is_opaque(&here));
     fs::create_dir(to).at("make", to)?;
     let mut names = if in_upper { files::names(&here)? } else { Vec::new() };
     if shows {
@@ -258,20 +277,25 @@ fn merge(place: &Place, inside: &Path, to: &Path) -> Result<()> {
         let target = to.join(&name);
         if files::is_whiteout(&meta) {
             continue;
-        } else if meta.is_dir() && from == &mine && !shows {
-            copy_tree(from, &target)?;
         } else if meta.is_dir() {
-            merge(place, &inside.join(&name), &target)?;
+            merge(place, (&inside.join(&name), shows), &target, links)?;
         } else {
-            putback::make(from, &meta, &target)?;
-            files::copy_attributes(from, &target)?;
+            copy_one(from, &meta, &target, links)?;
         }
     }
-    files::copy_attributes(source, to)
+    files::copy_attributes(if in_upper { &here } else { &below }, to)
 }
 
-fn copy_tree(from: &Path, to: &Path) -> Result<()> {
-    let mut cp = Command::new("cp");
-    cp.args(["--archive", "--reflink=auto", "--no-target-directory", "--"]);
-    base::run(cp.arg(from).arg(to))
+/// Names of one file stay names of one file.
+fn copy_one(from: &Path, meta: &fs::Metadata, to: &Path, links: &mut Links) -> Result<()> {
+    let identity = (meta.dev(), meta.ino());
+    if let Some(first) = links.get(&identity) {
+        return fs::hard_link(first, to).at("link to", to);
+    }
+    putback::make(from, meta, to)?;
+    files::copy_attributes(from, to)?;
+    if meta.nlink() > 1 {
+        links.insert(identity, to.to_path_buf());
+    }
+    Ok(())
 }

@@ -10,6 +10,7 @@
 //! While both 57.open.json and a readable 57.json exist, the closed one counts; a torn 57.json beside
 //! an open one is not there yet.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -47,10 +48,13 @@ pub struct PlanFile {
     pub command_line: Option<String>,
     pub comment: Option<String>,
     pub planned: Vec<Planned>,
+    /// Where the .deb of a package lies, as apt knows it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub debs: BTreeMap<String, String>,
 }
 
 /// `archives[package:architecture=version] = trixie-security/main`
-pub type Archives = std::collections::BTreeMap<String, String>;
+pub type Archives = BTreeMap<String, String>;
 
 /// All entries of one profile, and the files that could not be read as such.
 #[derive(Debug, Default)]
@@ -163,6 +167,12 @@ impl Journal {
         write_aside(&self.file(entry, ".plan.json"), plan)
     }
 
+    /// [`PlanFile::debs`] of an open entry; empty where nobody noted a plan.
+    pub fn debs(&self, entry: &Entry) -> BTreeMap<String, String> {
+        let plan = read_json::<PlanFile>(&self.file(entry, ".plan.json"));
+        plan.ok().flatten().map(|plan| plan.debs).unwrap_or_default()
+    }
+
     /// Best effort too.
     pub fn note_archives(
         &self,
@@ -227,6 +237,13 @@ impl LockedJournal {
         written
     }
 
+    /// Writes an open entry again, with what became known since; durable when this returns.
+    pub fn amend(&self, entry: &Entry) -> Result<()> {
+        with_room(&self.journal.layout, For::of(&entry.kind), || {
+            files::replace(&self.journal.file(entry, ".open.json"), &self.with_what_is_there(entry)?)
+        })
+    }
+
     /// Closes an entry: after this returns it survives a power cut as it is.
     pub fn close(&self, entry: &Entry) -> Result<()> {
         with_room(&self.journal.layout, For::of(&entry.kind), || self.write_closed(entry))
@@ -280,12 +297,14 @@ impl LockedJournal {
         Ok(to_json(&value))
     }
 
-    /// Clears away what a cut left beside entries: the open file of a closed one, and an open file that
-    /// is still empty. Nothing was changed under such a number: a change begins after a sync.
+    /// Clears away what a cut left beside entries: the open file of a closed one, an open file that
+    /// is still empty, and one that was being written again. Nothing was changed under an empty one's number:
+    /// a change begins after a sync.
     pub fn tidy(&self, profile: Option<&ProfileId>) -> Result<()> {
         for number in self.journal.open_numbers(profile)? {
             let open = self.journal.open_file(profile, number);
             let Ok(meta) = open.metadata() else { continue };
+            files::remove_if_there(&files::beside(&open, ".new"))?;
             match read_entry(&self.journal.closed_file(profile, number), profile, number) {
                 Ok(Some(entry)) => {
                     for suffix in [".open.json", ".plan.json", ".archives.json"] {

@@ -80,7 +80,11 @@ pub fn once(assembly: &Assembly, hostname: &str, command: &[OsString]) -> Result
     let what = assembly.root.path();
     match unsafe { fork() }.at("fork for", what)? {
         ForkResult::Child => {
-            let status = alone(assembly, hostname, command).unwrap_or_else(|error| tell(&error));
+            let silent = || {
+                let null = fs::OpenOptions::new().write(true).open("/dev/null").at("open", "/dev/null")?;
+                alone(assembly, hostname, command, &[(1, &null)])
+            };
+            let status = silent().unwrap_or_else(|error| tell(&error));
             unsafe { libc::_exit(status) }
         }
         ForkResult::Parent { child } => match waitpid(child, None).at("wait for", what)? {
@@ -96,18 +100,9 @@ pub fn logged(assembly: &Assembly, hostname: &str, command: &[OsString], log: &P
     let file = fs::OpenOptions::new().append(true).create(true).open(log).at("write", log)?;
     match unsafe { fork() }.at("fork for", what)? {
         ForkResult::Child => {
-            let run = || {
-                unshare(CloneFlags::CLONE_NEWNS).at("make a namespace for", what)?;
-                let root = prepare(|target| assembly.at(target).map(drop), &assembly.pool.device, None)?;
-                for stream in [1, 2] {
-                    unsafe { libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&file), stream) };
-                }
-                let status = supervise(&root, hostname, command);
-                take_name_servers_back(&root)?;
-                dismantle(&root)?;
-                status
-            };
-            let status = run().unwrap_or_else(|error| tell(&error));
+            unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) };
+            let says = [(1, &file), (2, &file)];
+            let status = alone(assembly, hostname, command, &says).unwrap_or_else(|error| tell(&error));
             unsafe { libc::_exit(status) }
         }
         ForkResult::Parent { child } => match waitpid(child, None).at("wait for", what)? {
@@ -117,11 +112,18 @@ pub fn logged(assembly: &Assembly, hostname: &str, command: &[OsString], log: &P
     }
 }
 
-fn alone(assembly: &Assembly, hostname: &str, command: &[OsString]) -> Result<i32> {
+/// `says`: where its output goes, by the number of the stream.
+fn alone(
+    assembly: &Assembly,
+    hostname: &str,
+    command: &[OsString],
+    says: &[(i32, &fs::File)],
+) -> Result<i32> {
     unshare(CloneFlags::CLONE_NEWNS).at("make a namespace for", assembly.root.path())?;
-    let null = fs::OpenOptions::new().write(true).open("/dev/null").at("open", "/dev/null")?;
-    unsafe { libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&null), 1) };
     let root = prepare(|target| assembly.at(target).map(drop), &assembly.pool.device, None)?;
+    for (stream, file) in says {
+        unsafe { libc::dup2(std::os::fd::AsRawFd::as_raw_fd(*file), *stream) };
+    }
     let status = supervise(&root, hostname, command);
     take_name_servers_back(&root)?;
     dismantle(&root)?;

@@ -212,3 +212,32 @@ fn success_is_silent() {
     }
     assert_eq!((with.entries().len(), without.entries().len()), (3, 0));
 }
+
+/// overlayfs does not rename a directory of the base aside. The entry says what helps, and it does.
+#[test]
+fn a_file_takes_the_place_of_a_directory_of_the_base() {
+    let lab = Pool::trixie().lab("exdev");
+    // A newer tzdata in which its directory of documents is a file.
+    lab.run(
+        "set -e; rm -rf /home/exd; mkdir -p /home/exd/DEBIAN /home/exd/usr/share/doc; cd /home/exd
+        echo text > usr/share/doc/tzdata; md5sum usr/share/doc/tzdata > DEBIAN/md5sums
+        printf '%s\\n' 'Package: tzdata' 'Version: 9999' 'Architecture: all' \
+            'Maintainer: Nobody <nobody@example.org>' 'Description: stands for tzdata' > DEBIAN/control
+        dpkg-deb --root-owner-group -b /home/exd /home/exd.deb; rm -r /home/exd; test -d /usr/share/doc/tzdata",
+    )
+    .ok();
+    let helps = "tzdata was not upgraded; a file takes the place of /usr/share/doc/tzdata, a directory of the base: \
+                 flipper-profile repair --path /usr/share/doc/tzdata, then do this again";
+    for (line, status) in [("apt-get -qq install /home/exd.deb", 100), ("dpkg -i /home/exd.deb", 1)] {
+        let done = lab.run(line).exits(status).says("Invalid cross-device link");
+        let entry = lab.newest();
+        assert_eq!((&entry["state"], &entry["outcome"]), (&"failed".into(), &helps.into()), "{line}");
+        assert!(done.ours()[0].contains(helps), "{:?}", done.ours());
+    }
+    let repair = ["--yes", "repair", "exdev", "--path", "/usr/share/doc/tzdata"];
+    lab.pool.call("flipper-profile", &repair).ok().says("1 directory made the profile's own");
+    let before = lab.tree();
+    lab.run("apt-get -qq install /home/exd.deb; rm /home/exd.deb").ok().silent();
+    assert_eq!(changes(&lab.newest())[0].split(' ').next(), Some("upgrade"));
+    lab.back_and_forth(&before);
+}

@@ -177,11 +177,42 @@ fn f9_found_a_link_where_the_candidate_has_files() {
         symlink("var/srv", profile.path("srv")).unwrap();
     });
     case.is(&["F9 blocker /srv"]);
-    let dir = Case::of(write("opt/place", "a file"), write("opt/place", "a file"), |profile| {
+    let replaced = |profile: &Tree| {
         profile.remove("opt/place");
         profile.write("opt/place/inside", "mine");
+    };
+    Case::of(write("opt/place", "a file"), write("opt/place", "another"), replaced)
+        .is(&["F9 decision /opt/place"]);
+    // On one side only.
+    Case::of(write("opt/place", "a file"), write("opt/place", "a file"), replaced)
+        .is(&["F9 harmless /opt/place"]);
+}
+
+/// The profile has a newer version of the package, in which the directory is a file; or the other way round.
+#[test]
+fn f9_near_miss_the_package_itself_replaced_it() {
+    let dir = |tree: &Tree| tree.install(&[Deb::new("exd", "1").file("usr/share/exd/x/a", "a")]);
+    let file = |version: &'static str| {
+        move |tree: &Tree| tree.install(&[Deb::new("exd", version).file("usr/share/exd/x", "x")])
+    };
+    let case = Case::on(dir, |profile| {
+        profile.sh("rm -r usr/share/exd/x; mkdir usr/share/exd/x; touch usr/share/exd/x/a"); // dpkg can move it
+        file("2")(profile);
     });
-    dir.is(&["F9 decision /opt/place"]);
+    case.is(&["P4 decision exd"]);
+    let case = Case::on(file("0"), |profile| dir(profile));
+    case.is(&["P4 decision exd"]);
+    // Another package had files there, too, and was purged.
+    let both = |tree: &Tree| {
+        dir(tree);
+        tree.install(&[Deb::new("other", "1").file("usr/share/exd/x/b", "b")]);
+    };
+    let case = Case::on(both, |profile| {
+        profile.sh("rm -r usr/share/exd/x; mkdir usr/share/exd/x; touch usr/share/exd/x/a");
+        profile.sh("dpkg --root=. --force-bad-path --purge other");
+        file("2")(profile);
+    });
+    case.is(&["P4 decision exd", "P7 automatic other"]);
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod databases;
 mod deb;
 mod files;
 mod identity;
+mod mend;
 mod packages;
 mod procedure;
 mod real;

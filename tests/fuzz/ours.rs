@@ -8,6 +8,7 @@ use flipper_profiles::model::config::{Format, KeyValues, default_profile};
 use flipper_profiles::model::kept::with_unknown;
 use flipper_profiles::model::layout::{ProfileDir, RootDir, RootFact};
 use flipper_profiles::model::profile::Profile;
+use flipper_profiles::model::send_stream::{self, Frame};
 use flipper_profiles::model::{BaseVersion, EntryNumber, Layout, ProfileId};
 use flipper_profiles::system::{archives, driver, files, manifest, mountinfo, roots};
 
@@ -212,6 +213,54 @@ fn any_process_and_person_is_read() {
                 let _ = archives::is_security(&archive);
             }
         },
+    });
+}
+
+/// What `btrfs send` writes, with a difference, a link and an end.
+const STREAM: &[u8] = b"btrfs-stream\0\x01\0\0\0\
+    \x2d\0\0\0\x01\0\x06\x4b\x4f\xed\x0f\0\x09\0.incoming\
+    \x01\0\x10\0\x20\x57\xbe\xbc\x06\xac\xa1\x46\xa4\x0b\xe1\x1c\xcb\xc7\xdf\x9a\x02\0\x08\0\x08\0\0\0\0\0\0\0\
+    \x15\0\0\0\x08\0\0\0\0\0\x0f\0\x04\0etc/\x11\0\x09\0../passwd\
+    \x0d\0\0\0\x0f\0\0\0\0\0\x0f\0\x03\0etc\x13\0\x02\0hi\
+    \0\0\0\0\x15\0\x9d\xac\xa2\x3f";
+
+/// Command by command, as it is handed on; lengths that lead out of the input end it.
+fn stream(bytes: &[u8]) {
+    let Ok(version) = send_stream::version(bytes) else { return };
+    let mut rest = &bytes[send_stream::HEADER..];
+    while let Some((frame, after)) = rest.split_first_chunk::<{ send_stream::FRAME }>() {
+        let frame = Frame::parse(frame);
+        let Some((attributes, after)) = after.split_at_checked(frame.length) else { return };
+        let _ = send_stream::check(version, frame, attributes);
+        // Written anew its checksum is right, whatever it says.
+        if let Ok(renamed) = send_stream::renamed(frame, attributes, "13.2") {
+            let (head, attributes) = renamed.split_first_chunk().expect("a frame");
+            let frame = Frame::parse(head);
+            assert!(frame.holds(attributes) && frame.length == attributes.len());
+            let first = send_stream::first(frame, attributes);
+            assert!(first.is_err() || first.is_ok_and(|first| first.name == b"13.2"));
+        }
+        rest = after;
+    }
+}
+
+#[test]
+fn any_stream_is_read_or_refused() {
+    fuzz(Target {
+        name: "send_stream",
+        corpus: vec![STREAM.to_vec(), [&STREAM[..13], b"\x02", &STREAM[14..]].concat()],
+        pieces: &[
+            "btrfs-stream\0",
+            "\0\0\0\0",
+            "\x0f\0",
+            "\x13\0",
+            "\x14\0\x10\0",
+            "\x02\0",
+            "..",
+            "/../",
+            "\x15\0",
+        ],
+        read: stream,
     });
 }
 

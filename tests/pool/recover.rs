@@ -8,7 +8,7 @@ use crate::rig::tree::assert_same;
 use crate::rig::{Rig, btrfs, need};
 
 /// Writes a closed entry back as the open one it was.
-fn reopen(rig: &Rig, owner: &str, number: u64) {
+pub fn reopen(rig: &Rig, owner: &str, number: u64) {
     let dir = rig.in_pool(format!("@journal/entries/{owner}"));
     let closed = dir.join(format!("{number}.json"));
     let mut entry: serde_json::Value = serde_json::from_slice(&fs::read(&closed).unwrap()).unwrap();
@@ -20,7 +20,7 @@ fn reopen(rig: &Rig, owner: &str, number: u64) {
     fs::remove_file(closed).unwrap();
 }
 
-fn point_to(rig: &Rig, id: &str, number: u64) {
+pub fn point_to(rig: &Rig, id: &str, number: u64) {
     let link = rig.in_pool(format!("@profiles/{id}/current"));
     fs::remove_file(&link).unwrap();
     std::os::unix::fs::symlink(format!("roots/{number}"), link).unwrap();

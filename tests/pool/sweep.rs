@@ -149,6 +149,20 @@ fn an_undo_of_an_undo() {
     sweep(&Case { name: "by number", in_use: false, prepare: &[UNDO], command, back: &[UNDO], drops: false });
 }
 
+/// Each step of it is one of an upper that nobody sees before the pointer.
+#[test]
+fn a_repair() {
+    let command = |_: &Rig| vec!["repair".to_owned()];
+    sweep(&Case { name: "repair", in_use: false, prepare: &[], command, back: &[UNDO], drops: false });
+}
+
+#[test]
+fn a_repair_of_a_running_profile() {
+    let command = |_: &Rig| vec!["repair".to_owned()];
+    let back: &[&[&str]] = &[&["--cancel"]];
+    sweep(&Case { name: "repair in use", in_use: true, prepare: &[], command, back, drops: false });
+}
+
 /// A built-in appears whole or not at all, also when what is left of it is cleared away in two goes.
 #[test]
 fn a_built_in() {
@@ -251,6 +265,12 @@ fn with_two_changes() -> Rig {
         rig.sh("lab", &format!("echo {step} > /etc/step; mkdir /opt/step-{step}; rm -rf /opt/data/deep"));
         rig.profile(&["set", "lab", "--args", &format!("step={step}")]).ok();
     }
+    // Something for a repair: a copy of the base's, one in a directory that was made anew, a directory of dpkg's.
+    rig.sh("lab", "chmod 600 /etc/fstab; chmod 644 /etc/fstab; cp -a /opt/data /opt/copy; rm -r /opt/data");
+    rig.sh(
+        "lab",
+        "mkdir /opt/data; cp -a /opt/copy/one /opt/data; mkdir /srv/new; mv /srv/new /srv/x || true",
+    );
     rig.sh("lab", "echo 2 > /etc/step; echo 2 > /var/log/step");
     rig
 }
@@ -423,7 +443,9 @@ fn called(words: &[String]) -> (&'static str, Vec<String>) {
         first.iter().map(|w| (*w).to_owned()).chain(rest.to_vec()).collect()
     };
     match words.split_first() {
-        Some((verb, rest)) if verb == "reset" => ("flipper-profile", of(&["--yes", "reset", "lab"], rest)),
+        Some((verb, rest)) if verb == "reset" || verb == "repair" => {
+            ("flipper-profile", of(&["--yes", verb, "lab"], rest))
+        }
         _ => ("flipper-undo", of(&["--profile", "lab", "--yes"], words)),
     }
 }
@@ -434,12 +456,15 @@ fn strace(rig: &Rig, words: &[String], inject: &str) -> Ended {
 }
 
 pub fn under_strace(rig: &Rig, program: &str, words: &[String], options: &[&str]) -> Ended {
+    ended(strace_command(rig, program, words, options).stdin(std::process::Stdio::null()))
+}
+
+pub fn strace_command(rig: &Rig, program: &str, words: &[String], options: &[&str]) -> Command {
     let there = Command::new("strace").arg("--version").output().is_ok_and(|o| o.status.success());
     assert!(there, "strace is missing: apt-get install strace");
-    let mut command = rig.command(program, &[] as &[&OsStr]);
+    let command = rig.command(program, &[] as &[&OsStr]);
     let mut strace = Command::new("strace");
     strace.env_clear().envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
     strace.arg("-qq").args(options).arg(program_path(program)).args(words);
-    command = strace;
-    ended(command.stdin(std::process::Stdio::null()))
+    strace
 }

@@ -46,6 +46,7 @@ pub struct Facts {
     pub entries: BTreeMap<EntryKey, (String, String)>,
     pub bases: BTreeSet<String>,
     pub current_base: Option<String>,
+    pub good_base: Option<String>,
     pub default: Option<String>,
     /// `.deleted-lab-57`
     pub deleted: BTreeSet<String>,
@@ -103,6 +104,8 @@ impl Facts {
         }
         let link = fs::read_link(top.join("@base/current"));
         facts.current_base = link.ok().map(|link| link.display().to_string());
+        let link = fs::read_link(top.join("@base/good"));
+        facts.good_base = link.ok().map(|link| link.display().to_string());
         let settings = fs::read_to_string(top.join("@journal/pool.conf"))?;
         let default = settings.lines().find_map(|line| line.strip_prefix("default="));
         facts.default = default.map(str::to_owned);

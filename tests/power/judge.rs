@@ -49,6 +49,7 @@ impl Between<'_> {
             &self.after.current_base,
             &seen.current_base,
         )?;
+        self.either("the last good base", &self.before.good_base, &self.after.good_base, &seen.good_base)?;
         self.either("the default profile", &self.before.default, &self.after.default, &seen.default)?;
         let keys = |facts: &Facts| facts.profiles.keys().cloned().collect::<BTreeSet<_>>();
         self.names("profile", &keys(self.before), &keys(self.after), &keys(seen))?;
@@ -299,7 +300,8 @@ impl Between<'_> {
                     return Err(format!("entry {key:?} says completed, and {id} is not as after it"));
                 }
             }
-            if seen.default != self.after.default || seen.bases != self.after.bases {
+            let pool = |facts: &Facts| (facts.default.clone(), facts.bases.clone(), facts.good_base.clone());
+            if pool(seen) != pool(self.after) {
                 return Err(format!("entry {key:?} says completed, and the pool is not as after it"));
             }
         }

@@ -51,7 +51,11 @@ pub fn whole() -> &'static Recording {
         in_a_thread(|| {
             let dir = tempfile::tempdir().expect("a directory");
             let root = debian_root(dir.path());
-            let steps = workload::whole(root.display().to_string(), repo::archive());
+            let small = dir.path().join("tiny");
+            crate::root::make(&small);
+            crate::root::for_this_machine(&small);
+            let steps =
+                workload::whole(root.display().to_string(), repo::archive(), small.display().to_string());
             record(dir, &steps)
         })
     })

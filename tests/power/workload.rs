@@ -56,9 +56,11 @@ fn init() -> Step {
     })
 }
 
-/// Everything, on a real Debian root (a tarball) with our package in it; `archive` is the test archive.
-pub fn whole(root: String, archive: Vec<u8>) -> Vec<Step> {
+/// Everything, on a real Debian root (a tarball) with our package in it; `archive` is the test archive, `small`
+/// the tiny root.
+pub fn whole(root: String, archive: Vec<u8>, small: String) -> Vec<Step> {
     let mut steps = packages(root, archive);
+    steps.extend(bases(small));
     steps.extend(data());
     steps.extend(resets());
     steps
@@ -110,6 +112,25 @@ fn packages(root: String, archive: Vec<u8>) -> Vec<Step> {
         step("create another", Ours, |m| m.profile(&["create", "third"])),
         step("import another", Ours, move |m| m.base(&["import", &root, "--version", "2", "--clean"])),
         step("prune a base", Ours, |m| m.base(&["prune", "2", "--yes"])),
+    ]
+}
+
+/// A base comes by a stream, and one is called last good.
+fn bases(small: String) -> Vec<Step> {
+    use Sort::Ours;
+    vec![
+        step("import a small one", Ours, move |m| {
+            m.base(&["import", &small, "--version", "small", "--clean"])
+        }),
+        step("receive", Ours, |m| {
+            let stream = m.top.with_file_name("small.stream");
+            let stream = stream.to_str().expect("text");
+            let published = m.base(&["publish", "small", stream]);
+            if published.status == 0 { m.base(&["receive", stream, "--base", "received"]) } else { published }
+        }),
+        step("mark good", Ours, |m| m.base(&["mark-good", "received"])),
+        step("mark another good", Ours, |m| m.base(&["mark-good", "1"])),
+        step("prune a received base", Ours, |m| m.base(&["prune", "received", "--yes"])),
     ]
 }
 

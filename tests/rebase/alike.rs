@@ -5,9 +5,6 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-#[path = "../long/mod.rs"]
-mod long;
-
 use crate::pair::root;
 use crate::rig::Rig;
 use crate::rig::tree::{Tree, assert_same, read};
@@ -206,7 +203,7 @@ impl Random {
 
 #[test]
 fn whatever_was_done_to_it() {
-    for seed in 1..=long::pick(2, 20) {
+    for seed in 1..=crate::long::pick(2, 20) {
         let edits = random_edits(seed, 60);
         println!("{edits}");
         nothing_changes(&alike(), &edits);

@@ -4,9 +4,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-#[path = "../long/mod.rs"]
-mod long;
-
 use crate::pair::{Facts, Pair};
 use crate::rig::tree::{Tree, assert_same, promised};
 
@@ -126,7 +123,7 @@ fn a_profile_moves(candidate: &str) {
 
 #[test]
 fn a_real_profile_stands_on_the_next_base_and_goes_back() {
-    for candidate in long::pick(&["bookworm"][..], &["bookworm", "trixie"]) {
+    for candidate in crate::long::pick(&["bookworm"][..], &["bookworm", "trixie"]) {
         a_profile_moves(candidate);
     }
 }

@@ -170,6 +170,12 @@ fn busybox(dir: &Path) {
     }
 }
 
+/// A base of another machine's architecture is not received.
+pub fn for_this_machine(dir: &Path) {
+    let machine = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    fs::write(dir.join("var/lib/dpkg/status"), STATUS.replace("amd64", machine)).unwrap();
+}
+
 /// The tiny root with one fault, at `dir`: for imports that are refused.
 pub fn make_with(dir: &Path, fault: impl FnOnce(&Path)) {
     make(dir);

@@ -68,6 +68,15 @@ impl Tree {
         self
     }
 
+    /// Leaves out what a base is called.
+    pub fn without_name(mut self) -> Tree {
+        if let Some(top) = self.0.get_mut(Path::new("")) {
+            let (from, to) = (top.find('[').unwrap(), top.find(']').unwrap());
+            top.replace_range(from..=to, "[]");
+        }
+        self
+    }
+
     pub fn has(&self, path: impl AsRef<Path>) -> bool {
         self.0.contains_key(path.as_ref())
     }

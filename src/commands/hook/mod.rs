@@ -22,6 +22,7 @@ use crate::system::{driver, files, pool};
 use super::{now, report};
 use session::Hook;
 
+mod in_the_way;
 mod login;
 mod packages;
 mod post;

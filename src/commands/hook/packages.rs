@@ -4,7 +4,7 @@
 use std::io::Read;
 use std::time::Duration;
 
-use crate::dpkg::hook_stream::{self, HookStream};
+use crate::dpkg::hook_stream::{self, HookAction, HookStream, What};
 use crate::dpkg::package_list;
 use crate::model::booted::{Booted, Mode};
 use crate::model::entry::{Action, Planned};
@@ -72,6 +72,7 @@ pub fn run(hook: &Hook, stream: &Stream) -> Result<Option<Vec<Error>>> {
         command_line: stream.command_line(),
         comment: parsed.comment.clone().filter(|text| !text.is_empty()),
         planned: together(&entry, &stream.planned),
+        debs: parsed.actions.iter().filter_map(deb_of).collect(),
     };
     hook.journal.note_plan(&entry, &plan)?;
     // Without it adduser finds the account all the same, only without its home.
@@ -89,6 +90,11 @@ pub fn run(hook: &Hook, stream: &Stream) -> Result<Option<Vec<Error>>> {
     let has_point = hook.pool.layout.profile(&hook.booted.profile).point(entry.number).path().is_dir();
     let intent = Intent { planned: &stream.planned, purges: parsed.purges() };
     Ok(has_point.then(|| state::prepare(hook, entry.number, &intent)))
+}
+
+fn deb_of(action: &HookAction) -> Option<(String, String)> {
+    let What::Unpack(path) = &action.what else { return None };
+    Some((action.package.clone(), String::from_utf8(path.clone()).ok()?))
 }
 
 /// A later commit of the same transaction adds to the plan of the earlier ones.

@@ -1,7 +1,8 @@
 //! After dpkg: what really changed, how it ended, and the entry closed. Post runs after failures too
 //! (its running proves nothing), so the outcome is read from dpkg's own status.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use crate::dpkg::command_line::{self, Asked};
 use crate::dpkg::{ExtendedStates, Status};
@@ -13,6 +14,7 @@ use crate::policy::outcome;
 use crate::system::locks::Lock;
 use crate::system::{background, btrfs, deb, driver, files, upper};
 
+use super::in_the_way;
 use super::packages::{apply, wait_for_look_up};
 use super::session::Hook;
 use super::state;
@@ -88,18 +90,24 @@ fn look(hook: &Hook, entry: &mut Entry, point: &RootDir) -> Result<()> {
         }
     };
     let marks = ExtendedStates::parse(&marks).unwrap_or_default();
+    let mut debs = hook.journal.debs(entry);
     if entry.point {
         let before = upper::read(point, &base, STATUS)?.unwrap_or_default();
         let before = Status::parse(&before)
             .map_err(|e| Error::Damaged { what: point.path().to_path_buf(), why: e.to_string() })?;
         if entry.planned.is_empty() {
-            entry.planned = plan_of_dpkg(&before)?;
+            (entry.planned, debs) = plan_of_dpkg(&before)?;
         }
         entry.changes = outcome::changes(&before, &now, &marks, &entry.planned);
     }
     let (state, sentence) = outcome::state(&entry.planned, &entry.changes, &now);
     entry.state = state;
     entry.outcome = sentence.or(entry.outcome.take());
+    if entry.state == State::Failed {
+        let parts = [entry.outcome.take(), in_the_way::sentence(hook, entry, &now, &debs)];
+        let text = parts.into_iter().flatten().collect::<Vec<_>>().join("; ");
+        entry.outcome = Some(text).filter(|text| !text.is_empty());
+    }
     Ok(())
 }
 
@@ -118,17 +126,23 @@ fn note_accounts(hook: &Hook, entry: &Entry, point: &RootDir) {
 /// Longer lists of .debs are not looked into one by one: whoever waits for dpkg would wait for us.
 const MOST_ARCHIVES: usize = 64;
 
-/// No apt said what a plain dpkg was to do: its words do, while it waits for us.
-fn plan_of_dpkg(before: &Status) -> Result<Vec<Planned>> {
+/// No apt said what a plain dpkg was to do: its words do, while it waits for us. And where the .debs lie.
+fn plan_of_dpkg(before: &Status) -> Result<(Vec<Planned>, BTreeMap<String, String>)> {
+    let nothing = || Ok((Vec::new(), BTreeMap::new()));
     let Some(dpkg) = driver::caller().filter(|caller| caller.name == "dpkg").map(|caller| caller.pid) else {
-        return Ok(Vec::new());
+        return nothing();
     };
-    let Some(asked) = command_line::parse(&driver::words(dpkg)) else { return Ok(Vec::new()) };
+    let Some(asked) = command_line::parse(&driver::words(dpkg)) else { return nothing() };
     let paths = match &asked {
-        Asked::Archives(paths) if paths.len() > MOST_ARCHIVES => return Ok(Vec::new()),
+        Asked::Archives(paths) if paths.len() > MOST_ARCHIVES => return nothing(),
         Asked::Archives(paths) => paths.as_slice(),
         _ => &[],
     };
-    let shown = paths.iter().map(|path| deb::show(&deb::of_process(dpkg, path)));
-    Ok(outcome::planned_by_dpkg(&asked, &shown.collect::<Result<Vec<_>>>()?, before))
+    let paths: Vec<_> = paths.iter().map(|path| deb::of_process(dpkg, path)).collect();
+    let shown = paths.iter().map(|path| deb::show(path)).collect::<Result<Vec<_>>>()?;
+    let deb = |(shown, path): (&Vec<u8>, &PathBuf)| {
+        Some((command_line::parse_shown(shown)?.0.to_owned(), path.to_str()?.to_owned()))
+    };
+    let debs = shown.iter().zip(&paths).filter_map(deb).collect();
+    Ok((outcome::planned_by_dpkg(&asked, &shown, before), debs))
 }

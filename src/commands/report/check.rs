@@ -6,6 +6,7 @@ use super::{count, line, table, text};
 use crate::commands::check::Checked;
 use crate::policy::check::class::Class;
 use crate::policy::check::finding::{Finding, Severity};
+use crate::policy::mend;
 
 /// Of the JSON. A number more when something is taken away or means another thing; fields may be added.
 const SCHEMA: u32 = 1;
@@ -15,7 +16,7 @@ const NAMED: usize = 4;
 pub fn page(checked: &Checked, all: bool) {
     let Checked { profile, base, candidate, findings, .. } = checked;
     let verdict = checked.verdict();
-    match base == candidate {
+    match checked.is_doctor() {
         true => line(format_args!("{profile} against base {base}, on which it stands: {}", verdict.word())),
         false => line(format_args!("{profile} on base {base}, against {candidate}: {}", verdict.word())),
     }
@@ -24,11 +25,14 @@ pub fn page(checked: &Checked, all: bool) {
         if these.is_empty() {
             continue;
         }
-        line(format_args!("{} ({})", heading(severity), these.len()));
+        line(format_args!("{} ({})", heading(severity, checked.is_doctor()), these.len()));
         match all {
-            true => these.iter().for_each(|finding| whole(finding)),
+            true => these.iter().for_each(|finding| whole(finding, checked.is_doctor())),
             false => grouped(&these),
         }
+    }
+    if checked.is_doctor() && findings.iter().any(mend::mends) {
+        line(format_args!("what to mend, and how: flipper-profile repair {profile} --dry-run"));
     }
     let unseen = Class::ALL.iter().filter(|class| !class.is_looked_at()).count();
     line(format_args!("{} of {} are not looked at yet", count(unseen, "class", "classes"), Class::ALL.len()));
@@ -39,8 +43,9 @@ pub fn page(checked: &Checked, all: bool) {
     }
 }
 
-fn heading(severity: Severity) -> &'static str {
+fn heading(severity: Severity, is_doctor: bool) -> &'static str {
     match severity {
+        Severity::Automatic if is_doctor => "set right by a repair",
         Severity::Blocker => "blocks the flip",
         Severity::Decision => "yours to decide; the safe way is taken unasked",
         Severity::Automatic => "set right by the rebase",
@@ -60,12 +65,13 @@ fn grouped(findings: &[&Finding]) {
     table(&rows.collect::<Vec<_>>());
 }
 
-fn whole(finding: &Finding) {
+fn whole(finding: &Finding, is_doctor: bool) {
     line(format_args!("  {} {}: {}", finding.class, finding.class.title(), finding.subject.text()));
     for (what, value) in &finding.evidence {
         line(format_args!("      {what}: {value}"));
     }
-    line(format_args!("      rebase {}", finding.rebase));
+    let who = if is_doctor && mend::mends(finding) { "repair" } else { "rebase" };
+    line(format_args!("      {who} {}", finding.rebase));
     for choice in &finding.choices {
         line(format_args!("      or: {choice}"));
     }
@@ -81,6 +87,7 @@ pub fn json(checked: &Checked) -> Value {
             "evidence": f.evidence.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
             "rebase": f.rebase,
             "choices": f.choices,
+            "repair_does_it": checked.is_doctor() && mend::mends(f),
         })
     };
     let unseen = Class::ALL.iter().filter(|class| !class.is_looked_at());

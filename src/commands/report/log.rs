@@ -140,7 +140,12 @@ fn what(entry: &Entry) -> String {
         Kind::Left => "kept: what was written after the undo".to_owned(),
         Kind::Import => "base imported".to_owned(),
         Kind::Receive => "base received".to_owned(),
-        Kind::Flip => "another base is current".to_owned(),
+        Kind::Flip => {
+            let base = entry.base.as_ref().map_or("another".to_owned(), |base| base.to_string());
+            format!("flip: base {base} is current")
+        }
+        Kind::Rollback => "rollback: what a flip moved is back".to_owned(),
+        Kind::MarkGood => "base called last good".to_owned(),
         Kind::Default => "default profile chosen".to_owned(),
         Kind::PruneBase => "base removed".to_owned(),
         Kind::Save => "saved by hand".to_owned(),

@@ -13,6 +13,7 @@ pub mod check;
 pub mod difference;
 pub mod graph;
 pub mod log;
+pub mod mend;
 pub mod retention;
 pub mod space;
 

@@ -72,6 +72,7 @@ fn one(session: &Session, version: &BaseVersion, depth: Depth, findings: &mut Fi
 }
 
 fn current(session: &Session, versions: &[BaseVersion], findings: &mut Findings) -> Result<()> {
+    const MARK: &str = "say which one has proved itself: flipper-base mark-good V";
     const CHOOSE: &str = "name the base when a profile is made: flipper-profile create ID --base V";
     let layout = &session.pool.layout;
     match base::current(layout)? {
@@ -90,6 +91,16 @@ fn current(session: &Session, versions: &[BaseVersion], findings: &mut Findings)
         None if versions.len() == 1 => findings.add("current", "@base/current", "it is missing", NEXT_CHANGE),
         None if !versions.is_empty() => findings.add("current", "@base/current", "it is missing", CHOOSE),
         None => {}
+    }
+    match base::good(layout)? {
+        Some(version) if !versions.contains(&version) => {
+            let what = format!("it names base {version}, which is not there");
+            findings.add("good", "@base/good", what, MARK);
+        }
+        None if layout.good_base().symlink_metadata().is_ok() => {
+            findings.add("good", "@base/good", "it names no base", MARK);
+        }
+        _ => {}
     }
     Ok(())
 }

@@ -32,11 +32,12 @@ use crate::dpkg::file_list;
 use crate::model::elf::Reading;
 use crate::model::error::Result;
 use crate::model::tree::{self, Object, Tree, Triple};
+use crate::policy::mend;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use fates::{Fate, Row};
-use finding::Finding;
+use finding::{Finding, Severity};
 use owners::{Owned, Owners};
 use side::{Side, Texts};
 use together::Together;
@@ -122,6 +123,11 @@ impl Look<'_> {
         }
     }
 
+    /// What becomes of a package, by its name in info/ on any side.
+    pub fn fate(&self, stem: &str) -> Option<Fate> {
+        self.fates.get(stem).copied()
+    }
+
     /// Was it of a package that the profile removed?
     fn is_removed(&self, place: usize) -> bool {
         use Fate::*;
@@ -164,6 +170,12 @@ pub fn findings(look: &Look) -> Result<Vec<Finding>> {
     config::find(look, &mut found)?;
     caches::find(look, &mut found)?;
     identity::find(look, &mut found)?;
+    if look.is_doctor() {
+        // Whatever else a rebase would do by itself is about carrying: nothing is wrong with it here.
+        found.retain(|finding| finding.severity != Severity::Automatic || mend::mends(finding));
+        let profile = look.trees.names[1].strip_prefix("profile ").unwrap_or_default();
+        found.iter_mut().for_each(|finding| mend::offer(finding, profile));
+    }
     found.sort();
     Ok(found)
 }

@@ -217,3 +217,12 @@ fn counts_as_people_read_them() {
         assert_eq!(summary(&counts.iter().copied().collect()), wanted);
     }
 }
+
+#[test]
+fn what_still_has_its_old_version_was_not_unpacked() {
+    let planned = plan("upgrade a 1 2, upgrade b 1 2, downgrade c 2 1, install d - 1, upgrade e 1 2");
+    let after = text("a 1 installed, b 2 installed, c 2 installed, e 1 half-installed");
+    let after = Status::parse(after.as_bytes()).unwrap();
+    let names: Vec<&str> = not_unpacked(&planned, &after).map(|plan| plan.package.as_str()).collect();
+    assert_eq!(names, ["a", "c"]);
+}

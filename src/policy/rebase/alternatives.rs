@@ -69,11 +69,11 @@ impl<'a> Known<'a> {
 
 fn written(group: &Group, known: &Known) -> Vec<u8> {
     let slaves: Vec<Slave> = known.slaves.iter().map(|(name, link)| Slave { name, link }).collect();
-    let choice = |(path, (priority, own)): (&'_ Vec<u8>, &'_ (i32, BTreeMap<Vec<u8>, Vec<u8>>))| {
-        let targets = slaves.iter().map(|slave| own.get(slave.name).cloned().unwrap_or_default());
-        (path.clone(), *priority, targets.collect::<Vec<_>>())
+    let targets = |own: &BTreeMap<Vec<u8>, Vec<u8>>| -> Vec<Vec<u8>> {
+        slaves.iter().map(|slave| own.get(slave.name).cloned().unwrap_or_default()).collect()
     };
-    let choices: Vec<_> = group.choices.iter().map(choice).collect();
+    let choices: Vec<_> =
+        group.choices.iter().map(|(path, (priority, own))| (path, *priority, targets(own))).collect();
     let mode = if group.manual { Mode::Manual } else { Mode::Auto };
     let choices = choices.iter().map(|(path, priority, slaves)| Choice {
         path,

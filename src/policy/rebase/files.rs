@@ -196,7 +196,7 @@ fn hide_again(
                 .take_while(|(other, ..)| tree::is_below(other, path))
                 .all(|(_, directory, hides)| *directory || *hides);
         let own = *directory && look.triple(path).is_some();
-        if (*directory && whole && *hides && !own) || (!*directory && *hides) {
+        if *hides && (!*directory || (whole && !own)) {
             draft.decide(path, Decision::Hide);
             covered = Some(path);
         }

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::model::difference::NodeKind;
 use crate::model::error::{At, Error, Result};
 use crate::model::tree::{Object, Tree as _};
 use crate::model::{BaseVersion, Layout};
@@ -35,6 +36,17 @@ pub struct Manifest {
     paths: Vec<Vec<u8>>,
     texts: Vec<Vec<u8>>,
     pub largest_inode: u64,
+    pub devices: Vec<Device>,
+    /// One that has an attribute of overlayfs: the top of an upper is no root.
+    pub of_an_overlay: Option<PathBuf>,
+}
+
+/// A device node, or a whiteout.
+#[derive(Clone, Debug)]
+pub struct Device {
+    pub path: PathBuf,
+    pub kind: NodeKind,
+    pub number: u64,
 }
 
 /// Walks a base and hashes every file in it.
@@ -46,6 +58,18 @@ pub fn read_tree(root: &Path) -> Result<Manifest> {
 }
 
 impl Manifest {
+    fn notice(&mut self, inside: &Path, object: &Object) {
+        if matches!(object.kind, NodeKind::CharacterDevice | NodeKind::BlockDevice) {
+            let (path, kind, number) = (inside.to_path_buf(), object.kind, object.device);
+            self.devices.push(Device { path, kind, number });
+        }
+        let of_overlay = |name: &Vec<u8>| name.starts_with(b"trusted.overlay.");
+        let noted = object.xattrs.as_ref().is_some_and(|xattrs| xattrs.keys().any(of_overlay));
+        if noted && self.of_an_overlay.is_none() {
+            self.of_an_overlay = Some(inside.to_path_buf());
+        }
+    }
+
     /// How many paths the base has.
     pub fn paths(&self) -> u64 {
         self.paths.len() as u64
@@ -142,7 +166,9 @@ fn walk(root: &Path, inside: &Path, manifest: &mut Manifest) -> Result<()> {
         let meta = fs::symlink_metadata(&path).at("look at", &path)?;
         manifest.largest_inode = manifest.largest_inode.max(meta.ino());
         let bytes = inside.as_os_str().as_bytes();
-        manifest.paths.push(line::write_object(bytes, &look(&path, &meta)?));
+        let object = look(&path, &meta)?;
+        manifest.paths.push(line::write_object(bytes, &object));
+        manifest.notice(&inside, &object);
         if meta.is_dir() {
             walk(root, &inside, manifest)?;
         } else if meta.is_file() && is_wanted_text(&inside) {

@@ -28,7 +28,7 @@ pub type Choice = (i32, BTreeMap<Vec<u8>, Vec<u8>>);
 
 pub fn find(look: &Look, found: &mut Vec<Finding>) -> Result<()> {
     for merged in merged(look)? {
-        found.extend(group(&merged));
+        found.extend(group(look, &merged));
     }
     Ok(())
 }
@@ -103,7 +103,7 @@ fn one(look: &Look, name: &[u8], sides: [Option<&Group>; 4]) -> Result<Option<Me
     Ok(Some(Merged { name: name.to_vec(), group, lost, shown: shown.cloned() }))
 }
 
-fn group(merged: &Merged) -> Option<Finding> {
+fn group(look: &Look, merged: &Merged) -> Option<Finding> {
     let (name, group, shown) = (&merged.name[..], &merged.group, merged.shown.as_ref());
     if let Some(chosen) = &merged.lost {
         return Some(lost(name, chosen, group.link.as_deref()));
@@ -112,7 +112,10 @@ fn group(merged: &Merged) -> Option<Finding> {
         let goes = "takes it away, the last choice is gone";
         return shown.map(|_| finding(Severity::Automatic, name, goes));
     }
-    merged.is_outdated().then(|| differs(name, group, shown))
+    merged.is_outdated().then(|| match look.is_doctor() {
+        true => astray(name, group, shown),
+        false => differs(name, group, shown),
+    })
 }
 
 /// The groups of these names that a tree has; those of slaves have no record. `side` is for messages.
@@ -191,6 +194,17 @@ fn lost(name: &[u8], chosen: &[u8], instead: Option<&[u8]>) -> Finding {
             .choice(format!("choose another one first: update-alternatives --config {}", readable(name))),
         None => finding,
     }
+}
+
+/// Of the doctor: nobody chose by hand, and the link does not lead to the best choice.
+fn astray(name: &[u8], merged: &Group, shown: Option<&Group>) -> Finding {
+    let leads = |group: Option<&Group>| {
+        group.and_then(|group| group.link.as_deref()).map_or("nothing".to_owned(), readable)
+    };
+    finding(Severity::Harmless, name, "leaves the link as it is")
+        .seen("leads to", leads(shown))
+        .seen("the best", leads(Some(merged)))
+        .choice(format!("have the best: update-alternatives --auto {}", readable(name)))
 }
 
 fn differs(name: &[u8], merged: &Group, shown: Option<&Group>) -> Finding {

@@ -13,7 +13,8 @@ modules of another version.
 
   touch /usr/bin/perl        copies it; on the next base perl is still the old one
 
-Rebase drops the copy. Times are not compared. To keep an old version on purpose, hold the package."
+Rebase drops the copy, and so does flipper-profile repair, without waiting for a new base. Times are not
+compared. To keep an old version on purpose, hold the package."
         }
         Class::F2 => {
             "\
@@ -23,7 +24,8 @@ A file of the base has its old content in the profile with another mode, owner, 
   chmod u+s /usr/bin/chage
 
 Rebase takes the candidate's content and changes the same attributes on it again; what you did not
-change is as the candidate has it. To have dpkg itself remember a mode: dpkg-statoverride(1)."
+change is as the candidate has it. Flags that chattr(1) set in the profile count as such a change. To have
+dpkg itself remember a mode: dpkg-statoverride(1)."
         }
         Class::F3 => {
             "\
@@ -55,7 +57,8 @@ next upgrade brings the file back, and so does a rebase onto a base where it cha
   rm -rf /usr/share/doc/adduser
 
 To keep files away for ever, tell dpkg: path-exclude in /etc/dpkg/dpkg.cfg.d (dpkg(1)); what is listed
-there stays away here too. A deleted conffile is another thing (C4, C5): dpkg respects that by itself."
+there stays away here too. To have one again: flipper-profile repair --path /usr/bin/whoami. A deleted
+conffile is another thing (C4, C5): dpkg respects that by itself."
         }
         Class::F6 => {
             "\
@@ -64,7 +67,7 @@ it, but a later base that has it again would have it hidden.
 
   apt purge e2fsprogs      on a base that had it, before one that has it no more
 
-Rebase drops the whiteout."
+Rebase drops the whiteout, and so does flipper-profile repair."
         }
         Class::F7 => {
             "\
@@ -74,7 +77,8 @@ as the base has no such directory nothing comes of it.
 
   the first Python module of a profile makes /usr/lib/python3/dist-packages; the candidate has one too
 
-Rebase shows both sides' files."
+Rebase shows both sides' files. flipper-profile repair opens such directories when it has something to
+mend."
         }
         Class::F8 => {
             "\
@@ -127,7 +131,8 @@ the others still show the base's.
 
   perl and perl5.36.0, after chmod u+x /usr/bin/perl
 
-Rebase decides the same for all of them: dropping a stale copy makes them one again."
+Rebase decides the same for all of them: dropping a stale copy makes them one again, and flipper-profile
+repair does that. Where one was changed on purpose, they stay two."
         }
         Class::F14 => {
             "\
@@ -192,7 +197,7 @@ that was cut left behind (.dpkg-new, .dpkg-tmp). It is carried along as it is."
 A file lies in the profile where something else is mounted when it runs: /proc, /sys, /dev, /run, /tmp. It
 was written from outside, through a chroot or the mounted profile, and nobody sees it.
 
-Rebase drops it."
+Rebase drops it, and so does flipper-profile repair."
         }
         _ => return None,
     })

@@ -7,12 +7,15 @@ use crate::model::error::Result;
 use crate::model::tree::{Object, Triple};
 use crate::policy::check::Look;
 use crate::policy::check::class::Class;
-use crate::policy::check::finding::{Finding, Severity, readable};
+use crate::policy::check::finding::{Finding, Severity, Subject, readable};
 use crate::policy::check::identity;
 use crate::policy::check::owners::Owned;
 use crate::policy::compare::{Change, change_by};
 
 use super::{follows_a_package, is_code};
+
+/// Where overlayfs keeps the flags `i` and `a` that chattr(1) sets through it (fs/overlayfs/util.c).
+const FLAGS: &str = "trusted.overlay.protattr";
 
 pub fn find(look: &Look, triple: &Triple, mine: &Object, owned: Owned) -> Option<Finding> {
     if follows_a_package(owned) {
@@ -20,7 +23,7 @@ pub fn find(look: &Look, triple: &Triple, mine: &Object, owned: Owned) -> Option
     }
     let (old, new) = (triple.old.as_deref(), triple.new.as_deref());
     match old {
-        Some(old) if mine.same(old) => Some(stale(triple)),
+        Some(old) if mine.same(old) && !triple.has_mark(FLAGS) => Some(stale(triple)),
         Some(old) if mine.same_content(old) => Some(metadata_only(look, triple, mine, old)),
         Some(_) if owned == Owned::Base => Some(changed(triple, mine)),
         Some(_) => generated(triple),
@@ -44,13 +47,17 @@ fn metadata_only(look: &Look, triple: &Triple, mine: &Object, old: &Object) -> F
         _ if look.is_doctor() => {
             let keeps = "keeps them, and has the next base's content below them";
             let finding = Finding::path(Class::F2, Severity::Harmless, &triple.path, keeps);
-            return differences(finding, old, mine);
+            return with_flags(differences(finding, old, mine), triple);
         }
         Some(_) => "takes the candidate's content and changes the same attributes on it",
         None => "drops it, the candidate has no such file",
     };
     let finding = Finding::path(Class::F2, Severity::Automatic, &triple.path, takes);
-    differences(finding, old, mine)
+    with_flags(differences(finding, old, mine), triple)
+}
+
+fn with_flags(finding: Finding, triple: &Triple) -> Finding {
+    if triple.has_mark(FLAGS) { finding.seen("flags of chattr", "set") } else { finding }
 }
 
 /// What of the attributes is not the same, as evidence: before and now.
@@ -194,10 +201,22 @@ pub fn parted_names(look: &Look, found: &mut Vec<Finding>) -> Result<()> {
         let left: Vec<String> =
             others.filter(|name| look.triple(name).is_none()).map(|n| readable(n)).collect();
         if !left.is_empty() {
-            let rebase = "decides the same for all names of the file";
-            let finding = Finding::path(Class::F13, Severity::Automatic, &triple.path, rebase);
+            let finding = match look.is_doctor() && !found.iter().any(|other| is_stale(other, triple)) {
+                true => {
+                    let leaves = "leaves them parted: this one is not what the base has";
+                    Finding::path(Class::F13, Severity::Harmless, &triple.path, leaves)
+                }
+                false => {
+                    let decides = "decides the same for all names of the file";
+                    Finding::path(Class::F13, Severity::Automatic, &triple.path, decides)
+                }
+            };
             found.push(finding.seen("names only the base has", left.join(", ")));
         }
     }
     Ok(())
+}
+
+fn is_stale(finding: &Finding, triple: &Triple) -> bool {
+    finding.class == Class::F1 && matches!(&finding.subject, Subject::Path(path) if *path == triple.path)
 }

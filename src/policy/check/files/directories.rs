@@ -3,6 +3,7 @@
 
 use crate::model::tree::{self, Object, Triple};
 use crate::policy::check::class::Class;
+use crate::policy::check::fates::Fate;
 use crate::policy::check::finding::{Finding, Severity, readable};
 use crate::policy::check::owners::Owned;
 use crate::policy::check::{Hidden, Look};
@@ -38,6 +39,9 @@ fn where_the_candidate_has_none(look: &Look, place: usize, new: &Object) -> Opti
                 .seen("candidate has", format!("a link to {target}")),
         );
     }
+    if is_of_an_older_package(look, place) {
+        return None;
+    }
     if triple.old.as_deref().is_some_and(|old| old.same(new)) {
         let keeps = "keeps yours, the candidate has what the base has";
         return Some(Finding::path(Class::F9, Severity::Harmless, &triple.path, keeps));
@@ -51,7 +55,7 @@ fn where_the_candidate_has_none(look: &Look, place: usize, new: &Object) -> Opti
 /// F9, the other way round: a file or link of the profile where the candidate has a directory.
 pub fn in_its_place(look: &Look, place: usize, mine: &Object, owned: Owned) -> Option<Finding> {
     let triple = &look.trees.triples[place];
-    if owned == Owned::Superseded || owned == Owned::Removed {
+    if owned == Owned::Superseded || owned == Owned::Removed || is_of_an_older_package(look, place) {
         return None;
     }
     let old_is_directory = triple.old.as_ref().is_some_and(|old| old.is_directory());
@@ -92,6 +96,19 @@ fn another_kind(look: &Look, place: usize, triple: &Triple, new: &Object) -> Fin
         .seen("profile has", triple.mine.as_ref().map_or("nothing", |mine| mine.kind.name()))
         .seen("candidate has", new.kind.name())
         .choice(format!("move yours away first: mv /{path} /{path}.local"))
+}
+
+/// Is all that the candidate has at and below a path of packages that the profile has newer, or removed? It
+/// stays away then, and nobody misses it.
+fn is_of_an_older_package(look: &Look, place: usize) -> bool {
+    let away = [Fate::Override, Fate::Removed, Fate::RemovedWithSettings];
+    let overridden = |place: usize| {
+        let mut owners = look.owners.new.of(place).peekable();
+        owners.peek().is_some() && owners.all(|stem| look.fate(stem).is_some_and(|fate| away.contains(&fate)))
+    };
+    let is_file = |hidden: &Hidden| hidden.new.as_ref().is_some_and(|new| !new.is_directory());
+    let mut files = look.hidden_below(&look.trees.triples[place].path).filter(|(hidden, _)| is_file(hidden));
+    overridden(place) && files.all(|(_, at)| overridden(at))
 }
 
 /// Is there anything in a directory of the upper that would be missed?

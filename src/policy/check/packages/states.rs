@@ -36,7 +36,11 @@ pub fn unsettled(look: &Look, found: &mut Vec<Finding>) {
     }
     if look.triple(UNINCORPORATED).and_then(|t| t.mine.as_ref()).is_some_and(|mine| mine.size != Some(0)) {
         let runs = "runs the triggers that wait";
-        found.push(Finding::path(Class::P10, Severity::Automatic, UNINCORPORATED, runs));
+        found.push(match look.is_doctor() {
+            true => Finding::path(Class::P10, Severity::Harmless, UNINCORPORATED, "leaves them waiting")
+                .choice("run the triggers that wait: dpkg --triggers-only --pending, in the profile"),
+            false => Finding::path(Class::P10, Severity::Automatic, UNINCORPORATED, runs),
+        });
     }
 }
 

@@ -1,0 +1,166 @@
+//! `flipper-base flip V`: profiles move to a base one after the other, and `current` last.
+
+use std::collections::BTreeMap;
+
+use crate::model::entry::{FROM_BASE, MOVED};
+use crate::model::error::{Error, Exit, Result};
+use crate::model::{BaseVersion, Entry, EntryNumber, Kind, ProfileId, State};
+use crate::policy::check::finding::Verdict;
+use crate::system::locks::Lock;
+use crate::system::{base, driver, files, roots};
+
+use super::cli::{self, Common};
+use super::rebase::Move;
+use super::session::Session;
+use super::{now, report, stage};
+
+/// Who is meant.
+enum Whom {
+    Clean,
+    All,
+    These(Vec<ProfileId>),
+}
+
+/// What becomes of one profile.
+enum Going {
+    Moves,
+    /// It stands on that base.
+    IsThere,
+    /// It stays where it is: why.
+    Stays(String),
+}
+
+pub fn run(common: &Common, args: &cli::Flip) -> Result<Exit> {
+    let to: BaseVersion = args.version.parse()?;
+    let whom = whom(args.profiles.as_deref())?;
+    let session = if args.dry_run { Session::to_read(common)? } else { Session::to_change(common)? };
+    session.need_outside("a flip")?;
+    let layout = &session.pool.layout;
+    let _lock = if args.dry_run { None } else { Some(Lock::take_soon(&layout.base_lock(), "the bases")?) };
+    if !layout.base(&to).is_dir() || !layout.manifest(&to).is_file() {
+        return Err(Error::NoSuchBase { version: to });
+    }
+    let mut going = look(&session, &to, &whom)?;
+    tell(common, &to, &going, "would move");
+    if args.dry_run {
+        return Ok(exit(&going));
+    }
+    report::confirm(&format!("flip to base {to}?"), common.yes)?;
+    let mut entry = begin(&session, &to)?;
+    let moved = move_all(&session, &to, &mut going);
+    base_is_current(&session, &to)?; // the visible moment of the pool
+    finish(&session, &mut entry, &moved)?;
+    tell(common, &to, &going, "moved");
+    Ok(exit(&going))
+}
+
+fn whom(text: Option<&str>) -> Result<Whom> {
+    Ok(match text {
+        None => Whom::Clean,
+        Some("all") => Whom::All,
+        Some(ids) => Whom::These(ids.split(',').map(str::parse).collect::<Result<_>>()?),
+    })
+}
+
+/// In the order of the ids.
+fn look(session: &Session, to: &BaseVersion, whom: &Whom) -> Result<BTreeMap<ProfileId, Going>> {
+    if let Whom::These(ids) = whom {
+        ids.iter().try_for_each(|id| session.need_profile(id).map(drop))?;
+    }
+    let mut going = BTreeMap::new();
+    for id in session.profiles()? {
+        let dir = session.pool.layout.profile(&id);
+        let on = roots::current(&dir).and_then(|number| roots::base_of(&dir.root(number)));
+        let asked = match whom {
+            Whom::These(ids) => ids.contains(&id),
+            Whom::Clean | Whom::All => true,
+        };
+        let going_on = match on {
+            Ok(on) if on == *to => Going::IsThere,
+            _ if !asked => Going::Stays("it was not named".into()),
+            _ => one(session, &id, to, whom).unwrap_or_else(|error| Going::Stays(error.to_string())),
+        };
+        going.insert(id, going_on);
+    }
+    Ok(going)
+}
+
+fn one(session: &Session, id: &ProfileId, to: &BaseVersion, whom: &Whom) -> Result<Going> {
+    let moving = Move::look(session, id, to.clone(), false)?;
+    moving.need_no_blocker()?;
+    let verdict = moving.checked().verdict();
+    Ok(match (whom, verdict) {
+        (Whom::Clean, Verdict::Attention | Verdict::Blocked) => {
+            let worst = moving.checked().findings.into_iter().next();
+            let class = worst.map_or(String::new(), |f| format!(": {} {}", f.class, f.subject.text()));
+            Going::Stays(format!("its check says {}{class}", verdict.word()))
+        }
+        _ => Going::Moves,
+    })
+}
+
+fn begin(session: &Session, to: &BaseVersion) -> Result<Entry> {
+    let before = base::current(&session.pool.layout)?;
+    let entry = session.journal.lock()?.begin(Kind::Flip, now(), |entry| {
+        entry.base = Some(to.clone());
+        entry.person = Some(driver::person("/".as_ref()));
+        entry.command_line = Some(format!("flipper-base flip {to}"));
+        if let Some(before) = before {
+            entry.more.insert(FROM_BASE.into(), before.as_str().into());
+        }
+    })?;
+    files::sync_file_system(session.pool.layout.top())?;
+    Ok(entry)
+}
+
+/// One that fails stays where it is, and stops no other.
+fn move_all(
+    session: &Session,
+    to: &BaseVersion,
+    going: &mut BTreeMap<ProfileId, Going>,
+) -> BTreeMap<String, EntryNumber> {
+    let mut moved = BTreeMap::new();
+    for (id, going) in going.iter_mut().filter(|(_, going)| matches!(going, Going::Moves)) {
+        report::note(format_args!("{id}: moving to base {to}"));
+        let done = Move::look(session, id, to.clone(), true).and_then(|moving| {
+            moving.need_no_blocker()?;
+            moving.go(session)
+        });
+        match done {
+            Ok(staged) => drop(moved.insert(id.to_string(), staged.entry.number)),
+            Err(error) => *going = Going::Stays(error.to_string()),
+        }
+    }
+    moved
+}
+
+pub fn base_is_current(session: &Session, version: &BaseVersion) -> Result<()> {
+    files::replace_symlink(version.as_str(), &session.pool.layout.current_base())
+}
+
+fn finish(session: &Session, entry: &mut Entry, moved: &BTreeMap<String, EntryNumber>) -> Result<()> {
+    let numbers = moved.iter().map(|(id, number)| (id.clone(), number.get().into()));
+    entry.more.insert(MOVED.into(), serde_json::Value::Object(numbers.collect()));
+    let outcome = format!("{} moved", report::count(moved.len(), "profile", "profiles"));
+    stage::close(session, entry, State::Completed, Some(outcome))
+}
+
+fn tell(common: &Common, to: &BaseVersion, going: &BTreeMap<ProfileId, Going>, moves: &str) {
+    let word = |going: &Going| match going {
+        Going::Moves => moves.to_owned(),
+        Going::IsThere => "is there already".to_owned(),
+        Going::Stays(why) => format!("stays: {why}"),
+    };
+    if common.json {
+        let all = going.iter().map(|(id, going)| (id.to_string(), word(going).into()));
+        report::json(&serde_json::json!({"base": to, "profiles": serde_json::Value::Object(all.collect())}));
+        return;
+    }
+    let rows: Vec<Vec<String>> = going.iter().map(|(id, going)| vec![id.to_string(), word(going)]).collect();
+    report::table(&rows);
+}
+
+fn exit(going: &BTreeMap<ProfileId, Going>) -> Exit {
+    let stays = going.values().any(|going| matches!(going, Going::Stays(_)));
+    if stays { Exit::Attention } else { Exit::Done }
+}
