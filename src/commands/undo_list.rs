@@ -164,6 +164,12 @@ pub fn entry_line(entry: &Entry) -> String {
     if counts.is_empty() && entry.kind != Kind::Packages {
         what = entry.target.map_or(entry.kind.name().to_owned(), |t| format!("{} of {t}", entry.kind.name()));
     }
+    if let (Kind::Rebase, Some(base)) = (&entry.kind, &entry.base) {
+        what = match counts.is_empty() {
+            true => format!("rebase to base {base}"),
+            false => format!("rebase to base {base}: {what}"),
+        };
+    }
     if let (Kind::Save | Kind::Repair, Some(note)) = (&entry.kind, says(entry)) {
         what = format!("{what}: {note}");
     }
