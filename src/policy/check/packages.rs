@@ -11,7 +11,7 @@ mod architecture;
 mod dropped;
 mod relations;
 mod removed;
-mod shared;
+pub mod shared;
 mod states;
 mod versions;
 

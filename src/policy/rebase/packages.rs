@@ -8,6 +8,7 @@ use crate::model::edit::From;
 use crate::model::error::Result;
 use crate::model::tree::{self, Object, Tree};
 use crate::policy::check::fates::{Fate, Row};
+use crate::policy::check::packages::shared;
 use crate::policy::check::side::stem;
 use crate::policy::check::{Look, canonical};
 
@@ -43,6 +44,26 @@ pub fn decide(look: &Look, draft: &mut Draft) -> Result<()> {
                 }
             }
         }
+    }
+    for (stem, paths) in shared::taken(look)? {
+        strike_off(look, draft, &stem, &paths)?;
+    }
+    Ok(())
+}
+
+/// P13: the candidate's package may take these (Replaces, policy 7.6.1), and dpkg then strikes them off the
+/// list of the other.
+fn strike_off(look: &Look, draft: &mut Draft, stem: &str, paths: &[Vec<u8>]) -> Result<()> {
+    let list = format!("{INFO}/{stem}.list");
+    let text = match draft.of(list.as_bytes()) {
+        Some(Decision::Write(text, _)) => text.clone(),
+        _ => look.trees.mine.text(list.as_bytes())?.unwrap_or_default(),
+    };
+    let stays = |line: &&[u8]| !paths.contains(&canonical(line));
+    let lines: Vec<&[u8]> = text.split(|b| *b == b'\n').filter(stays).collect();
+    draft.decide(list.as_bytes(), Decision::Write(lines.join(&b'\n'), None));
+    for path in paths {
+        draft.decide(path, Decision::Drop);
     }
     Ok(())
 }

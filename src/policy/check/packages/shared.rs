@@ -19,8 +19,33 @@ use super::{named, version};
 const NAMED: usize = 3;
 
 pub fn find(look: &Look, found: &mut Vec<Finding>) -> Result<()> {
+    for Pair { mine, new, paths } in pairs(look) {
+        found.push(finding(look, mine, new, &paths)?);
+    }
+    Ok(())
+}
+
+/// Files of a package of the profile that the candidate's may take: its name in info/, and the paths.
+pub fn taken(look: &Look) -> Result<Vec<(String, Vec<Vec<u8>>)>> {
+    let mut taken = Vec::new();
+    for Pair { mine, new, paths } in pairs(look) {
+        if replaces(look, new, mine)?.is_some() {
+            taken.push((stem(mine), paths.into_iter().map(<[u8]>::to_vec).collect()));
+        }
+    }
+    Ok(taken)
+}
+
+/// A package of the profile's own and another one of the candidate, and what both have.
+struct Pair<'l> {
+    mine: &'l Package<'l>,
+    new: &'l Package<'l>,
+    paths: Vec<&'l [u8]>,
+}
+
+fn pairs<'l>(look: &'l Look<'l>) -> Vec<Pair<'l>> {
     if look.is_doctor() {
-        return Ok(());
+        return Vec::new();
     }
     let mut pairs: BTreeMap<(&str, &str), Vec<&[u8]>> = BTreeMap::new();
     for (place, triple) in look.trees.triples.iter().enumerate() {
@@ -35,18 +60,16 @@ pub fn find(look: &Look, found: &mut Vec<Finding>) -> Result<()> {
         }
     }
     if pairs.is_empty() {
-        return Ok(());
+        return Vec::new();
     }
     let (kept, comes) = (rows(look, is_kept, |row| row.mine), rows(look, comes, |row| row.new));
-    for ((mine, new), paths) in pairs {
-        let (Some(mine), Some(new)) = (kept.get(mine), comes.get(new)) else { continue };
+    let pair = |((mine, new), paths): ((&str, &str), Vec<&'l [u8]>)| {
+        let (mine, new): (&Package, &Package) = (kept.get(mine)?, comes.get(new)?);
         // Both had it before already: the profile's dpkg settled that.
         let before = look.mine.find(new.name, new.architecture).and_then(|p| p.version) == new.version;
-        if !before {
-            found.push(finding(look, mine, new, &paths)?);
-        }
-    }
-    Ok(())
+        (!before).then_some(Pair { mine, new, paths })
+    };
+    pairs.into_iter().filter_map(pair).collect()
 }
 
 /// Without an architecture.
