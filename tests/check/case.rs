@@ -14,7 +14,7 @@ use crate::rig::{Ended, Rig, need, root};
 /// A tree that is made ready: a base before it is imported, or the profile, merged by the kernel.
 pub struct Tree<'a> {
     pub dir: &'a Path,
-    scratch: &'a Path,
+    pub scratch: &'a Path,
 }
 
 impl Tree<'_> {

@@ -110,7 +110,7 @@ impl Look<'_> {
     pub fn owned(&self, place: usize) -> Owned {
         let mine = || self.owners.mine.of(place).filter_map(|stem| self.fates.get(stem));
         let is = |wanted: &[Fate]| mine().any(|fate| wanted.contains(fate));
-        if is(&[Fate::Keep, Fate::Override, Fate::SettingsOnly]) {
+        if is(&[Fate::Keep, Fate::Override, Fate::SettingsOnly, Fate::RemovedWithSettings]) {
             Owned::Kept
         } else if is(&[Fate::Inherit, Fate::Dropped]) {
             Owned::Base
