@@ -108,7 +108,10 @@ impl Rig {
     }
 
     pub fn release(&self) {
-        need("umount", Command::new("umount").arg(self.top()));
+        // Another thread's child has what this one had open, from its fork to its exec.
+        within(Duration::from_secs(10), "nobody has a file of the pool open", || {
+            umount2(&self.top(), MntFlags::empty()).is_ok()
+        });
     }
 
     /// Waits until the kernel has let go of the image: a mount that went with its process is taken
