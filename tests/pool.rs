@@ -36,6 +36,8 @@ mod receive;
 mod recover;
 #[path = "pool/repair.rs"]
 mod repair;
+#[path = "pool/repair_in_use.rs"]
+mod repair_in_use;
 #[path = "pool/reset.rs"]
 mod reset;
 #[path = "pool/retention/mod.rs"]

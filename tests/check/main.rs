@@ -20,6 +20,7 @@ mod databases;
 mod deb;
 mod files;
 mod identity;
+mod marks;
 mod mend;
 mod packages;
 mod procedure;

@@ -9,16 +9,16 @@ use std::path::{Path, PathBuf};
 use crate::rig::tree::{Tree, assert_same, promised};
 use crate::rig::{Ended, Rig};
 
-fn repair(rig: &Rig, args: &[&str]) -> Ended {
+pub fn repair(rig: &Rig, args: &[&str]) -> Ended {
     rig.profile(&[&["--yes", "repair", "lab"], args].concat())
 }
 
-fn undo(rig: &Rig, args: &[&str]) -> Ended {
+pub fn undo(rig: &Rig, args: &[&str]) -> Ended {
     rig.undo(&[&["--profile", "lab", "--yes"], args].concat())
 }
 
 /// The classes the doctor finds.
-fn doctor(rig: &Rig) -> Vec<String> {
+pub fn doctor(rig: &Rig) -> Vec<String> {
     let found = rig.profile(&["check", "lab", "--json"]).json();
     let line = |f: &serde_json::Value| {
         format!("{} {}", f["class"].as_str().unwrap(), f["subject"]["path"].as_str().unwrap_or("-"))
@@ -27,28 +27,28 @@ fn doctor(rig: &Rig) -> Vec<String> {
 }
 
 /// Copies a file up and leaves it as it was.
-fn copy_up(path: &Path) {
+pub fn copy_up(path: &Path) {
     let mode = fs::metadata(path).unwrap().permissions().mode();
     for mode in [mode ^ 0o200, mode] {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
 }
 
-fn upper(rig: &Rig, inside: &str) -> PathBuf {
+pub fn upper(rig: &Rig, inside: &str) -> PathBuf {
     rig.root_dir("lab").join("root").join(inside)
 }
 
-fn is_in_upper(rig: &Rig, inside: &str) -> bool {
+pub fn is_in_upper(rig: &Rig, inside: &str) -> bool {
     upper(rig, inside).symlink_metadata().is_ok()
 }
 
-fn whiteout(path: &Path) {
+pub fn whiteout(path: &Path) {
     use nix::sys::stat::{Mode, SFlag, mknod};
     mknod(path, SFlag::S_IFCHR, Mode::empty(), 0).unwrap();
 }
 
 /// What the kernel's merged overlay shows: the tree, and when each path was written last.
-fn seen(rig: &Rig) -> (Tree, BTreeMap<PathBuf, (i64, i64)>) {
+pub fn seen(rig: &Rig) -> (Tree, BTreeMap<PathBuf, (i64, i64)>) {
     rig.mounted("lab", |dir| (promised(dir).without_link_groups(), times(dir, dir)))
 }
 
@@ -65,7 +65,7 @@ fn times(top: &Path, dir: &Path) -> BTreeMap<PathBuf, (i64, i64)> {
     found
 }
 
-fn assert_seen_alike(
+pub fn assert_seen_alike(
     before: &(Tree, BTreeMap<PathBuf, (i64, i64)>),
     after: &(Tree, BTreeMap<PathBuf, (i64, i64)>),
 ) {
@@ -75,7 +75,7 @@ fn assert_seen_alike(
 }
 
 /// A profile with one of everything a repair mends, and with things that it leaves alone.
-fn ill() -> Rig {
+pub fn ill() -> Rig {
     let rig = Rig::with_lab();
     rig.mounted("lab", |dir| {
         copy_up(&dir.join("etc/fstab")); // F1
@@ -104,7 +104,9 @@ fn ill() -> Rig {
 }
 
 /// What lies below mount points is seen in the bare merged tree only.
-fn without_unseen(mut seen: (Tree, BTreeMap<PathBuf, (i64, i64)>)) -> (Tree, BTreeMap<PathBuf, (i64, i64)>) {
+pub fn without_unseen(
+    mut seen: (Tree, BTreeMap<PathBuf, (i64, i64)>),
+) -> (Tree, BTreeMap<PathBuf, (i64, i64)>) {
     seen.0 = seen.0.without(&["run"]);
     seen.1.retain(|path, _| !path.starts_with("run"));
     seen
@@ -200,7 +202,7 @@ fn it_is_taken_back_and_brought_again_and_reads_well() {
     rig.verify();
 }
 
-fn undo_list(rig: &Rig) -> String {
+pub fn undo_list(rig: &Rig) -> String {
     rig.undo(&["--profile", "lab", "--list"]).ok().out
 }
 
@@ -256,67 +258,6 @@ fn a_copy_that_chattr_protects() {
     });
     assert!(flags.split(' ').next().unwrap().contains('i'), "{flags}");
     rig.verify();
-}
-
-#[test]
-fn while_the_profile_runs_it_waits() {
-    let rig = ill();
-    let run = rig.start_waiting("lab");
-    let before = rig.current("lab");
-    let said = repair(&rig, &[]).ok();
-    assert!(said.out.contains("lab is in use: it counts from the next start"), "{}", said.out);
-    assert!(said.err.contains("it counts from the next start of lab"), "{}", said.err);
-    assert_ne!(rig.current("lab"), before);
-    repair(&rig, &[]).refused("waits for the next start of lab: a repair must wait for it");
-    rig.profile(&["repair", "lab", "--dry-run"]).refused("a repair must wait for it");
-    undo(&rig, &["--redo"]).refused("nothing to redo");
-    // Nobody wrote into it: nothing is kept of it.
-    undo(&rig, &["--cancel"]).ok();
-    assert_eq!(rig.current("lab"), before);
-    assert_eq!(rig.names("@profiles/lab/roots"), [before.to_string()]);
-    let left = |rig: &Rig| rig.entries("lab").into_iter().filter(|(_, e)| e["kind"] == "left").count();
-    assert_eq!(left(&rig), 0);
-    // Somebody did.
-    repair(&rig, &[]).ok();
-    fs::write(upper(&rig, "etc/late"), "late\n").unwrap();
-    rig.sync();
-    undo(&rig, &["--cancel"]).ok();
-    let (kept, entry) = rig.last_entry("lab");
-    assert_eq!(entry["kind"], "left");
-    assert_eq!(
-        fs::read_to_string(rig.in_pool(format!("@profiles/lab/snapshots/{kept}/root/etc/late"))).unwrap(),
-        "late\n"
-    );
-    // And one that comes into force.
-    repair(&rig, &[]).ok();
-    let waits = rig.current("lab");
-    run.end();
-    rig.wait_until_unused("lab");
-    assert_eq!(rig.sh("lab", "cat /etc/mine"), "mine");
-    assert_eq!(rig.names("@profiles/lab/roots"), [waits.to_string()]);
-    assert_eq!(doctor(&rig), ["F2 /usr/share/doc/hello/copyright"]);
-    rig.verify();
-}
-
-/// A root that was only looked at while it waited is not kept either.
-#[test]
-fn a_waiting_root_that_was_mounted_and_not_written_is_not_kept() {
-    let rig = ill();
-    let run = rig.start_waiting("lab");
-    repair(&rig, &[]).ok();
-    let number = rig.current("lab");
-    let made_at = rig.last_entry("lab").1["made_at"].as_u64().unwrap();
-    // As a mount of it does.
-    fs::create_dir(rig.root_dir("lab").join("work/trace")).unwrap();
-    rig.sync();
-    let shown = crate::rig::need(
-        "btrfs",
-        crate::rig::btrfs(&["subvolume", "show"]).arg(rig.in_pool(format!("@profiles/lab/roots/{number}"))),
-    );
-    assert!(!shown.contains(&format!("Generation: \t\t{made_at}\n")), "else this proves nothing: {shown}");
-    undo(&rig, &["--cancel"]).ok();
-    assert!(rig.entries("lab").iter().all(|(_, e)| e["kind"] != "left"));
-    run.end();
 }
 
 #[test]
