@@ -32,7 +32,8 @@ pub fn need_none_mounted(subvolume: &Path) -> Result<()> {
     // The kernel names what is mounted from the top of the file system: `/@profiles/lab/state/var/tmp/mine`.
     let hit = mountinfo::find(|mount| {
         let of_a_profile = mount.file_system == "btrfs" && mount.root.starts_with("/@profiles");
-        let mut tails = mount.root.ancestors().filter_map(|path| path.strip_prefix("/").ok());
+        let tails = mount.root.ancestors().filter_map(|path| path.strip_prefix("/").ok());
+        let mut tails = tails.filter(|tail| !tail.as_os_str().is_empty()); // every path ends with nothing
         of_a_profile && tails.any(|tail| nested.iter().any(|path| path.ends_with(tail)))
     })?;
     match hit {

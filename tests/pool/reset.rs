@@ -374,7 +374,11 @@ fn what_is_nested_goes_with_a_profile() {
     let pruned = deleted.replace(".deleted-", ".pruned-");
     fs::rename(rig.in_pool(format!("@profiles/{deleted}")), rig.in_pool(format!("@profiles/{pruned}")))
         .unwrap();
+    // Another profile runs meanwhile, with its own state/ mounted.
+    rig.profile(&["create", "other"]).ok();
+    let run = rig.start_waiting("other");
     rig.profile(&["journal", "rebuild"]).ok();
-    assert_eq!(rig.names("@profiles"), [".template"]);
+    assert_eq!(rig.names("@profiles"), [".template", "other"]);
+    run.end();
     rig.verify();
 }
