@@ -155,8 +155,13 @@ fn every_record_is_merged_by_its_owners_rules() {
     assert_eq!(rig.sh("lab", SEEN), "all of it");
     let owners = "stat -c %U:%G /var/log/bus.log; stat -c %U /var/log/mine.log";
     assert_eq!(rig.sh("lab", owners), "bus:bus\nmine");
+    let accounts = "getent passwd; getent group";
+    let merged = rig.sh("lab", accounts);
     rig.undo(&["--profile", "lab", "--yes"]).ok();
     assert_eq!(rig.sh("lab", owners), "bus:bus\nmine");
     assert_eq!(rig.sh("lab", "stat -c %u:%g /var/log/bus.log"), "150:156");
+    // Again, to the same: what the undo reserved is in nobody's way.
+    rig.profile(&["rebase", "lab", "--base", "2", "--yes"]).ok();
+    assert_eq!(rig.sh("lab", accounts), merged);
     rig.verify();
 }

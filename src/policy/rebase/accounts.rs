@@ -29,6 +29,8 @@ pub fn decide(look: &Look, draft: &mut Draft) -> Result<Numbers> {
     let trees = look.trees;
     let [old, mine, new, exchanged] = [trees.old, trees.mine, trees.new, trees.exchanged].map(Texts::read);
     let (old, mine, new, exchanged) = (old?, mine?, new?, exchanged?);
+    // Placeholders of an undo: the numbers they keep free may be the candidate's own.
+    let mine = mine.without_reserved();
     let accounts = rules::accounts([&old, &mine, &new, &exchanged]);
     let bearers = Bearers::read(look);
     let given = given(&accounts, &bearers);

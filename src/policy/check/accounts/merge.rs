@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::dpkg::account_file::{File, Record, Table, place};
 use crate::model::error::Result;
+use crate::model::reserved;
 use crate::model::tree::Tree;
 use crate::policy::compare::{Change, change, change_by};
 
@@ -31,6 +32,19 @@ impl Texts {
             subuid: text("etc/subuid")?,
             subgid: text("etc/subgid")?,
         })
+    }
+
+    /// Without the accounts that an undo reserved.
+    pub fn without_reserved(self) -> Texts {
+        let of = |inside: &str, text: &[u8]| reserved::without(inside, text, &self.gshadow);
+        Texts {
+            passwd: of("etc/passwd", &self.passwd),
+            shadow: of("etc/shadow", &self.shadow),
+            group: of("etc/group", &self.group),
+            subuid: of("etc/subuid", &self.subuid),
+            subgid: of("etc/subgid", &self.subgid),
+            gshadow: of("etc/gshadow", &self.gshadow),
+        }
     }
 
     fn of(&self, kind: Kind) -> [Table<'_>; 2] {
