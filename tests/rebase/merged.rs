@@ -155,6 +155,9 @@ fn every_record_is_merged_by_its_owners_rules() {
     assert_eq!(rig.sh("lab", SEEN), "all of it");
     let owners = "stat -c %U:%G /var/log/bus.log; stat -c %U /var/log/mine.log";
     assert_eq!(rig.sh("lab", owners), "bus:bus\nmine");
+    // What stays in its place is saved nowhere else.
+    let (number, _) = rig.last_entry("lab");
+    assert!(!rig.in_pool(format!("@journal/entries/lab/{number}/saved/etc/tool")).exists());
     let accounts = "getent passwd; getent group";
     let merged = rig.sh("lab", accounts);
     rig.undo(&["--profile", "lab", "--yes"]).ok();

@@ -7,7 +7,7 @@ use crate::policy::check::config::conffiles::{self, Outcome};
 use crate::policy::check::merge::is_below_usr;
 use crate::policy::check::owners::Owned;
 use crate::policy::check::territory::{self, Territory};
-use crate::policy::check::{Hidden, Look, files};
+use crate::policy::check::{Hidden, Look, canonical, files};
 use crate::policy::compare::{Change, change_by};
 
 use super::draft::{Attributes, Decision, Draft};
@@ -91,10 +91,11 @@ fn of_files(look: &Look, filters: &Filters, draft: &mut Draft, place: usize, tri
         keep(look, draft, triple);
     } else {
         let agreed = triple.new.as_ref().is_some_and(|new| mine.same_content(new));
-        if !agreed {
+        // Of configuration the rules below say what becomes of it: it stays, or is moved aside.
+        if !agreed && !look.conffiles.contains(path) {
             draft.save(path);
         }
-        let owner = overridden(look, path).and(changed_owner(triple));
+        let owner = changed_owner(triple).filter(|_| has_a_record(look, path));
         draft.decide(path, owner.unwrap_or(Decision::Drop));
     }
 }
@@ -133,9 +134,9 @@ fn changed_owner(triple: &Triple) -> Option<Decision> {
     Some(Decision::Changed(Attributes::three_way(old, mine, new)))
 }
 
-fn overridden<'a>(look: &'a Look, path: &[u8]) -> Option<&'a ()> {
-    let mut records = look.mine.statoverride.iter();
-    records.any(|record| crate::policy::check::canonical(record.path) == path).then_some(&())
+/// Of dpkg-statoverride.
+fn has_a_record(look: &Look, path: &[u8]) -> bool {
+    look.mine.statoverride.iter().any(|record| canonical(record.path) == path)
 }
 
 /// A whiteout: of a file it stays or goes; of a directory what is in it is decided one by one.
