@@ -30,6 +30,7 @@ mod cut;
 mod default;
 mod delete;
 mod diff;
+mod flips;
 mod found;
 mod hook;
 mod identity;

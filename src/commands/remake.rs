@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use crate::model::carried::is_carried;
 use crate::model::error::{Error, Result};
 use crate::model::layout::{RootDir, RootFact};
-use crate::model::{BaseVersion, Entry, Kind, State};
+use crate::model::{BaseVersion, Entry, EntryNumber, Kind, State};
 use crate::policy::check::territory::{self, Territory};
 use crate::system::reserve::{For, with_room};
 use crate::system::{btrfs, changed, driver, edits, files, roots};
@@ -21,6 +21,8 @@ pub struct Order {
     /// The base the new root stands on.
     pub base: BaseVersion,
     pub command_line: String,
+    /// The flip that this is a part of.
+    pub flip: Option<EntryNumber>,
 }
 
 /// Refused while a root waits: what is in use then is not what would be changed.
@@ -69,6 +71,9 @@ fn begin(session: &Session, facts: &ProfileFacts, order: &Order) -> Result<Entry
         entry.base = Some(order.base.clone());
         entry.point = true;
         entry.command_line = Some(order.command_line.clone());
+        if let Some(flip) = order.flip {
+            entry.note_part_of(flip);
+        }
         entry.person = Some(driver::person("/".as_ref()));
     })
 }

@@ -7,6 +7,7 @@ pub mod compare;
 pub mod connections;
 pub mod descent;
 pub mod difference;
+pub mod flip;
 pub mod identity;
 pub mod mend;
 pub mod outcome;
