@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use crate::model::carried::is_carried;
 use crate::model::error::{Error, Result};
 use crate::model::layout::{RootDir, RootFact};
-use crate::model::{BaseVersion, Entry, EntryNumber, Kind, State};
+use crate::model::{BaseVersion, Entry, EntryNumber, Kind, ProfileId, State};
 use crate::policy::check::territory::{self, Territory};
 use crate::system::reserve::{For, with_room};
 use crate::system::{btrfs, changed, driver, edits, files, roots};
@@ -139,8 +139,14 @@ fn follow(
 
 /// What was made goes; the state that was to be left is current as before.
 fn give_up(session: &Session, facts: &ProfileFacts, entry: &mut Entry, error: &Error) -> Result<()> {
+    drop_saved(session, &facts.id, entry)?; // first: a cut here leaves the root, and recover does the rest
     btrfs::delete_if_there(facts.dir.root(entry.number).path())?;
     btrfs::delete_if_there(facts.dir.point(entry.number).path())?;
     entry.point = false;
     stage::close(session, entry, State::Failed, Some(format!("not done: {error}")))
+}
+
+/// What gave way in a root that is gone did not give way. What apt said stays, to be looked at.
+pub fn drop_saved(session: &Session, id: &ProfileId, entry: &Entry) -> Result<()> {
+    files::remove_tree(&session.pool.layout.papers(id, entry.number).join("saved"))
 }

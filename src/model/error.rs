@@ -41,7 +41,7 @@ pub enum Error {
     ProfileExists { id: ProfileId },
     ProfileDeleted { id: ProfileId, entry: EntryNumber },
     BaseExists { version: BaseVersion },
-    BaseInUse { version: BaseVersion, by: String },
+    BaseKept { version: BaseVersion, why: String },
     NotADebianRoot { path: PathBuf, why: String },
     NotAStream { path: PathBuf, why: String },
     BrokenStream { path: PathBuf, why: String },
@@ -116,6 +116,7 @@ impl Error {
             NotConfirmed { .. } => "say yes on a terminal, or give --yes".into(),
             NoSuchProfile { .. } | NoProfileNamed => "list profiles with: flipper-profile list".into(),
             NoSuchBase { .. } => "list bases with: flipper-base list".into(),
+            BaseKept { .. } => "every base, and why it is kept: flipper-base prune --dry-run".into(),
             NotAStream { .. } => {
                 "a stream is made with: flipper-base publish V FILE; a directory or a tarball comes in with: flipper-base import"
                     .into()
@@ -198,7 +199,7 @@ impl fmt::Display for Error {
                 write!(out, "profile {id} was deleted (entry {entry}) and is still kept")
             }
             BaseExists { version } => write!(out, "there is a base {version} already"),
-            BaseInUse { version, by } => write!(out, "base {version} is used by {by}"),
+            BaseKept { version, why } => write!(out, "base {version} is kept: {why}"),
             NotADebianRoot { path, why } => {
                 write!(out, "{} is not a settled Debian root: {why}", path.display())
             }

@@ -1,6 +1,7 @@
 //! DECISIONS. Facts in, a verdict or a plan out: nothing here reads, writes or asks.
 
 pub mod accounts;
+pub mod bases;
 pub mod check;
 pub mod closure;
 pub mod compare;
