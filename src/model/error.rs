@@ -91,9 +91,16 @@ impl Error {
         }
     }
 
+    /// strerror(ENOSPC) in the C locale: what programs say.
+    pub const NO_SPACE: &str = "No space left on device";
+
     pub fn is_no_space(&self) -> bool {
         const ENOSPC: i32 = 28;
-        matches!(self, Error::Io { source, .. } if source.raw_os_error() == Some(ENOSPC))
+        match self {
+            Error::Io { source, .. } => source.raw_os_error() == Some(ENOSPC),
+            Error::Child { why, .. } => why.contains(Error::NO_SPACE),
+            _ => false,
+        }
     }
 
     /// What to do next, when one thing helps.
@@ -159,7 +166,7 @@ impl Error {
                 "a new pool's settings, explained: flipper-profiles(7), RETENTION; mend @journal/pool.conf".into()
             }
             Damaged { .. } => "look at it with: flipper-profile verify".into(),
-            Io { .. } if self.is_no_space() => "free some space on the pool, then try again".into(),
+            Io { .. } | Child { .. } if self.is_no_space() => "free some space on the pool, then try again".into(),
             _ => return None,
         })
     }

@@ -15,6 +15,7 @@ mod rig;
 
 mod alike;
 mod flip;
+mod full;
 mod merged;
 mod real;
 mod refused;
