@@ -20,7 +20,12 @@ pub fn settle(session: &Session, dir: &ProfileDir) -> Result<()> {
         Some(was) if was.base != now.base && !was.numbers(&now).is_empty() => {
             numbers::give(dir, number, &was.numbers(&now), &now)
         }
-        _ => numbers::write(&dir.state(), &now),
+        Some(_) => numbers::write(&dir.state(), &now),
+        // Who leaves for another base notes it first ([`note`]): until then it is no reason to use the reserve.
+        None => match numbers::write(&dir.state(), &now) {
+            Err(error) if error.is_no_space() => Ok(()),
+            noted => noted,
+        },
     }
 }
 
