@@ -74,14 +74,8 @@ fn mount_current(session: &Session, profile: &ProfileDir, inner: &Path, read_onl
     if read_only {
         assemble::mount_read_only(&session.pool.layout, &root, &base, inner)?;
     } else {
-        let assembly = Assembly {
-            pool: &session.pool,
-            profile,
-            root: &root,
-            base: &base,
-            target: inner,
-            with_data: false,
-        };
+        let assembly =
+            Assembly { pool: &session.pool, profile, root: &root, base: &base, target: inner, state: None };
         assembly.mount()?;
     }
     Ok(lock)

@@ -19,6 +19,7 @@ use crate::system::layers::Upper;
 use crate::system::locks::{DpkgLocks, Lock};
 use crate::system::manifest::ManifestFile;
 use crate::system::roots;
+use crate::system::state::gone;
 
 use super::check::{Checked, examined, plan_hash};
 use super::cli::{self, Common};
@@ -200,11 +201,12 @@ fn carry_out(
         saved: &papers.join("saved"),
     };
     edits::carry_out(&place, &planned.plan.edits)?;
+    numbers::copy_for_sandbox(session, &facts.dir, root, entry.number)?;
     spinner.inc(1);
     let bench =
         solve::Bench::make(root, &planned, needs_upgrade(layout.base(&bases.from), layout.base(&bases.to))?)?;
     let needs = Verdict::of(&planned.findings) == Verdict::Blocked;
-    let ended = bench.run(session, facts, bases, root, &papers.join("apt.log"), needs)?;
+    let ended = bench.run(session, facts, bases, (entry.number, root), &papers.join("apt.log"), needs)?;
     spinner.inc(1);
     edits::carry_out(&Place { old_base: place.new_base, ..place }, &tidy(root, &facts.id, bases)?)?;
     let proof = prove::Proof { facts, bases, planned: &planned, root };
@@ -212,6 +214,8 @@ fn carry_out(
     bench.remove()?;
     proved?;
     spinner.finish_and_clear();
+    entry.state_gone =
+        Some(gone::between(&facts.dir.point_state(entry.number), &facts.dir.made_state(entry.number))?);
     let changes = undo_plan::changes_between(session, point, root.clone())?;
     entry.changes = changes.unwrap_or_default();
     Ok(outcome(&planned, &papers))

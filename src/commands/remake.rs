@@ -9,6 +9,7 @@ use crate::model::layout::{RootDir, RootFact};
 use crate::model::{BaseVersion, Entry, Kind, State};
 use crate::policy::check::territory::{self, Territory};
 use crate::system::reserve::{For, with_room};
+use crate::system::state::made;
 use crate::system::{btrfs, changed, driver, edits, files, roots};
 
 use super::session::{ProfileFacts, Session};
@@ -134,6 +135,7 @@ fn follow(
 
 /// What was made goes; the state that was to be left is current as before.
 fn give_up(session: &Session, facts: &ProfileFacts, entry: &mut Entry, error: &Error) -> Result<()> {
+    made::drop_both(&facts.dir, entry.number)?;
     btrfs::delete_if_there(facts.dir.root(entry.number).path())?;
     btrfs::delete_if_there(facts.dir.point(entry.number).path())?;
     entry.point = false;

@@ -18,3 +18,4 @@ mod flip;
 mod merged;
 mod real;
 mod refused;
+mod state;
