@@ -14,6 +14,8 @@ mod pair;
 mod rig;
 
 mod alike;
+#[path = "../rig/booted.rs"]
+mod booted;
 mod flip;
 mod merged;
 mod real;
