@@ -26,6 +26,7 @@ pub enum Error {
     BadId { text: String },
     BadBaseVersion { text: String },
     BadEntryNumber { text: String },
+    BadDecision { text: String },
     NotRoot,
     NoPool,
     NotBtrfs { path: PathBuf },
@@ -66,6 +67,7 @@ pub enum Error {
     PristineOnOtherBase { profile: ProfileId, pristine: BaseVersion, now: BaseVersion },
     Blocked { base: BaseVersion, why: String },
     NotProved { profile: ProfileId, base: BaseVersion, why: String },
+    NotDecidable { what: String, why: String },
     NotKeepable { path: PathBuf, why: String },
     NotShareable { path: PathBuf, why: String },
     NotABuiltin { path: PathBuf, why: String },
@@ -85,6 +87,7 @@ impl Error {
         use Error::*;
         match self {
             Usage(_) | BadId { .. } | BadBaseVersion { .. } | BadEntryNumber { .. } => Exit::Usage,
+            BadDecision { .. } => Exit::Usage,
             Io { .. } | Child { .. } | Damaged { .. } | Index { .. } | NotWritable { .. } => Exit::CouldNot,
             NotRoot | NoPool | NotBtrfs { .. } | NotAPool { .. } | BrokenStream { .. } => Exit::CouldNot,
             _ => Exit::Refused,
@@ -103,6 +106,12 @@ impl Error {
             BadId { .. } => "an id is 1 to 32 of a-z, 0-9 and -, and does not begin with -".into(),
             BadBaseVersion { .. } => "a version is 1 to 48 of letters, digits and . + ~ -, e.g. 13.2".into(),
             BadEntryNumber { .. } | NoSuchEntry { .. } => "list entries with: flipper-undo --list".into(),
+            BadDecision { .. } => {
+                "a decision is CLASS:PATH=keep, =new or =merge, e.g. --decide C6:/etc/tool.conf=new".into()
+            }
+            NotDecidable { .. } => {
+                "what can be decided, and how it is typed: the same with --dry-run --all".into()
+            }
             NotRoot => "run it with sudo".into(),
             NoPool => {
                 "make one with: flipper-profile init --image pool.img --size 8G, or name one with --pool"
@@ -172,6 +181,7 @@ impl fmt::Display for Error {
             BadId { text } => write!(out, "{text:?} is not a profile id"),
             BadBaseVersion { text } => write!(out, "{text:?} is not a base version"),
             BadEntryNumber { text } => write!(out, "{text:?} is not an entry number"),
+            BadDecision { text } => write!(out, "{text:?} is not a decision"),
             NotRoot => write!(out, "this needs root"),
             NoPool => write!(out, "there is no pool: this machine has no flipper profiles yet"),
             NotBtrfs { path } => write!(out, "{} is not on btrfs, and a pool must be", path.display()),
@@ -251,6 +261,7 @@ impl fmt::Display for Error {
             NotProved { profile, base, why } => {
                 write!(out, "{profile} on base {base} does not hold, and stays where it is: {why}")
             }
+            NotDecidable { what, why } => write!(out, "{what} cannot be decided: {why}"),
             NotKeepable { path, why } => write!(out, "{} cannot be kept: {why}", path.display()),
             NotShareable { path, why } => write!(out, "{} cannot be shared: {why}", path.display()),
             NotABuiltin { path, why } => write!(out, "{} is no built-in profile: {why}", path.display()),

@@ -14,6 +14,7 @@ mod pair;
 mod rig;
 
 mod alike;
+mod decided;
 mod flip;
 mod merged;
 mod real;

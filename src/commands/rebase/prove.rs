@@ -8,6 +8,7 @@ use crate::dpkg::extended_states::ExtendedStates;
 use crate::dpkg::verify;
 use crate::model::error::{Error, Result};
 use crate::model::layout::RootDir;
+use crate::policy::check::decided::Decisions;
 use crate::policy::check::finding::{Finding, Severity, readable};
 use crate::policy::check::truth::libraries;
 use crate::policy::check::{self, Look};
@@ -74,7 +75,7 @@ impl Proof<'_> {
     fn look(&self, names: &[verify::Line]) -> Result<Seen> {
         let upper = Upper::read(self.root, &self.bases.new, &self.bases.new)?;
         let base = (&self.bases.to, &self.bases.new);
-        examined(&upper, &self.facts.id, base, base, |_, look| {
+        examined(&upper, &self.facts.id, base, base, &Decisions::default(), |_, look| {
             let mut installed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
             for package in look.mine.status.packages.iter().filter(|package| package.state.has_files()) {
                 let versions = installed.entry(package.name.to_owned()).or_default();

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use crate::dpkg::status::{Package, PackageState};
 use crate::dpkg::version;
 
-use super::side::Side;
+use super::decided::{Answer, Decisions};
+use super::side::{Side, shown};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fate {
@@ -89,6 +90,17 @@ pub fn rows<'a>(old: &'a Side<'a>, mine: &'a Side<'a>, new: &'a Side<'a>) -> Vec
         Some(Row { name, architecture, old, mine, new, fate })
     };
     names.into_iter().filter_map(row).collect()
+}
+
+/// What the profile has newer than the candidate, and the person does not want to keep (P4, P6).
+pub fn decide(rows: &mut [Row], decided: &Decisions, native: &str) {
+    for row in rows.iter_mut().filter(|row| row.fate == Fate::Override && !decided.is_empty()) {
+        let is_there = row.new.is_some_and(|new| new.state.has_files());
+        let name = row.mine_installed().map(|mine| shown(mine, native));
+        if is_there && name.and_then(|name| decided.of_package(&name)) == Some(Answer::New) {
+            row.fate = Fate::Superseded;
+        }
+    }
 }
 
 /// None: no side has more than a selection of it.

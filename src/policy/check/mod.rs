@@ -13,12 +13,14 @@ pub mod caches;
 pub mod class;
 pub mod config;
 pub mod databases;
+pub mod decided;
 pub mod explain;
 pub mod fates;
 pub mod files;
 pub mod finding;
 pub mod identity;
 pub mod merge;
+pub mod merged_text;
 pub mod owners;
 pub mod packages;
 pub mod procedure;
@@ -29,6 +31,7 @@ pub mod together;
 pub mod truth;
 
 use crate::dpkg::file_list;
+use crate::model::edit::From;
 use crate::model::elf::Reading;
 use crate::model::error::Result;
 use crate::model::tree::{self, Object, Tree, Triple};
@@ -36,6 +39,7 @@ use crate::policy::mend;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use decided::Decisions;
 use fates::{Fate, Row};
 use finding::{Finding, Severity};
 use owners::{Owned, Owners};
@@ -60,6 +64,11 @@ pub struct Trees<'a> {
     pub elf: &'a dyn Fn(&[u8]) -> Result<Reading>,
     /// A file of the upper by its MD5, as dpkg has it for conffiles: 32 hexadecimal digits.
     pub md5: &'a dyn Fn(&[u8]) -> Result<String>,
+    /// A file of a base that is not too large to be read as a text (see [`merged_text`]). None: there is no
+    /// such file, or the base is gone.
+    pub text_of: &'a dyn Fn(From, &[u8]) -> Result<Option<Vec<u8>>>,
+    /// What the person decided already.
+    pub decided: &'a Decisions,
 }
 
 /// Everything the classes are decided by.
@@ -175,7 +184,10 @@ pub fn findings(look: &Look) -> Result<Vec<Finding>> {
         found.retain(|finding| finding.severity != Severity::Automatic || mend::mends(finding));
         let profile = look.trees.names[1].strip_prefix("profile ").unwrap_or_default();
         found.iter_mut().for_each(|finding| mend::offer(finding, profile));
+        // There is nothing to choose from.
+        found.iter_mut().for_each(|finding| (finding.default, finding.offers) = (None, Vec::new()));
     }
+    look.trees.decided.note_in(&mut found);
     found.sort();
     Ok(found)
 }
@@ -194,6 +206,7 @@ pub fn with_look<T>(trees: &Trees, ask: impl FnOnce(&Look) -> Result<T>) -> Resu
     let owners = |side: &Side| Owners::read(side.tree, &places, &side.diversions);
     let owners = Sides { old: owners(&old)?, mine: owners(&mine)?, new: owners(&new)? };
     let mut rows = fates::rows(&old, &mine, &new);
+    fates::decide(&mut rows, trees.decided, mine.native());
     let together = Together::of(&mut rows, &mine, &new)?;
     let conffiles = config::paths::ruled(sides, trees.triples, &hidden, &owners)?;
     let overruled = overruled(sides);
