@@ -81,7 +81,7 @@ impl Three {
         let (old, mine, new) = (side(0, &self.old), side(1, &self.mine), side(2, &self.new));
         let mut rows = fates::rows(&old, &mine, &new);
         Together::of(&mut rows, &mine, &new).expect("relations");
-        String::from_utf8(synthesis::status(&rows)).expect("text")
+        String::from_utf8(synthesis::status(&rows, &synthesis::Obsolete::new())).expect("text")
     }
 
     pub fn mine(&self) -> &str {

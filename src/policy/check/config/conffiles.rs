@@ -10,6 +10,7 @@ use crate::policy::check::fates::{self, Fate};
 use crate::policy::check::finding::{Finding, Severity};
 use crate::policy::check::owners::Owned;
 use crate::policy::check::side::{STATUS, Side};
+use crate::policy::check::synthesis::Obsolete;
 use crate::policy::check::{Look, canonical};
 
 use super::compared::{Compared, Row, in_the_profile};
@@ -121,6 +122,24 @@ pub fn outcomes(look: &Look) -> Result<Vec<(Vec<u8>, Decided)>> {
         if let Some(is) = outcome(&compared, &listed)? {
             let is = is.decided(look.trees.decided.of_path(&compared.at));
             found.push((path, Decided { at: compared.at, is }));
+        }
+    }
+    Ok(found)
+}
+
+/// What a package does not ship any more and the person keeps (C8): dpkg goes on listing it, so that a purge
+/// removes it.
+pub fn obsolete<'a>(look: &'a Look<'a>) -> Result<Obsolete<'a>> {
+    let mut found = Obsolete::new();
+    for (path, listed) in listed(look)? {
+        let (Some(was), None) = (listed.mine, listed.new) else { continue };
+        let stays = matches!(was.row.fate, Fate::Inherit | Fate::Superseded);
+        let (Some(md5), true) = (was.conffile.md5, stays) else { continue };
+        let Some(compared) = ruled(look, &path, &listed)? else { continue };
+        let is = outcome(&compared, &listed)?.map(|is| is.decided(look.trees.decided.of_path(&compared.at)));
+        if is == Some(Outcome::Kept) {
+            let line = [b" ", was.conffile.path, format!(" {md5} obsolete").as_bytes()].concat();
+            found.entry((was.row.name, was.row.architecture)).or_default().push(line);
         }
     }
     Ok(found)
