@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::model::edit::Edit;
@@ -13,6 +14,7 @@ use crate::model::{BaseVersion, Entry, Kind, ProfileId};
 use crate::policy::check;
 use crate::policy::check::class::Class;
 use crate::policy::check::decided::Decisions;
+use crate::policy::check::fates::Fate;
 use crate::policy::check::finding::{Finding, Severity, Verdict};
 use crate::policy::check::truth::libraries;
 use crate::policy::rebase::{self, Plan};
@@ -20,8 +22,8 @@ use crate::system::edits::{self, Place};
 use crate::system::layers::Upper;
 use crate::system::locks::{DpkgLocks, Lock};
 use crate::system::manifest::ManifestFile;
-use crate::system::roots;
 use crate::system::state::gone;
+use crate::system::{refused, roots};
 
 use super::check::{Checked, examined, plan_hash};
 use super::cli::{self, Common};
@@ -31,6 +33,7 @@ use super::stage::{self, Staged};
 use super::{numbers, report, undo_plan};
 
 mod ask;
+mod overwritten;
 mod prove;
 mod solve;
 
@@ -157,6 +160,7 @@ impl Move {
     /// The caller has the person's yes.
     pub fn go(&self, session: &Session) -> Result<Staged> {
         let Move { facts, bases, .. } = self;
+        refused::drop_kept(&session.pool, &facts.dir)?;
         let decided: Vec<String> = self.decided.lines();
         let said: String = decided.iter().map(|line| format!(" --decide '{line}'")).collect();
         let order = Order {
@@ -193,7 +197,9 @@ fn look(root: &RootDir, id: &ProfileId, bases: &Bases, decided: &Decisions) -> R
         let findings = check::findings(look)?;
         decided.need_choices(&findings)?;
         let plan_hash = plan_hash(&trees.names, trees.triples, trees.mine, &findings)?;
-        let installed = look.new.status.packages.iter().filter(|package| package.state.has_files());
+        // Where the profile's own stays on top, apt is not to put the base's older one in its place.
+        let rows = look.rows.iter().filter(|row| row.fate != Fate::Override);
+        let installed = rows.filter_map(|row| row.new).filter(|package| package.state.has_files());
         let pins = installed.filter_map(|p| Some((p.name.to_owned(), p.version?.to_owned()))).collect();
         Ok(Planned {
             plan: rebase::plan(look)?,
@@ -234,17 +240,33 @@ fn carry_out(session: &Session, moving: &Move, entry: &mut Entry, root: &RootDir
     let needs = Verdict::of(&planned.findings) == Verdict::Blocked;
     let ended = bench.run(session, facts, bases, (entry.number, root), &papers.join("apt.log"), needs)?;
     spinner.inc(1);
+    let mut saved: BTreeSet<Vec<u8>> = planned.plan.saved.iter().cloned().collect();
+    saved.extend(overwritten::save(&point, &place)?);
     edits::carry_out(&Place { old_base: place.new_base, ..place }, &tidy(root, &facts.id, bases)?)?;
     let proof = prove::Proof { facts, bases, planned: &planned, root };
     let proved = proof.of(&ended);
     bench.remove()?;
-    proved?;
+    proved.map_err(|error| no_room(error, root, &papers.join("apt.log")))?;
     spinner.finish_and_clear();
     entry.state_gone =
         Some(gone::between(&facts.dir.point_state(entry.number), &facts.dir.made_state(entry.number))?);
     let changes = undo_plan::changes_between(session, point, root.clone())?;
     entry.changes = changes.unwrap_or_default();
-    Ok(outcome(&planned, &papers))
+    Ok(outcome(saved.len(), &papers))
+}
+
+/// Where it was for want of room that apt or dpkg came to no end, that is what is to be said.
+fn no_room(error: Error, root: &RootDir, log: &Path) -> Error {
+    const SAID: &[u8] = b"No space left on device";
+    let text = fs::read(log).unwrap_or_default();
+    match text.windows(SAID.len()).any(|window| window == SAID) {
+        true => Error::Io {
+            path: root.path().into(),
+            action: "work in",
+            source: io::ErrorKind::StorageFull.into(),
+        },
+        false => error,
+    }
 }
 
 /// What apt and the triggers made anew, and is as the new base has it, shows through.
@@ -265,8 +287,7 @@ fn needs_upgrade(old: PathBuf, new: PathBuf) -> Result<bool> {
     Ok(codename(&old)? != codename(&new)?)
 }
 
-fn outcome(planned: &Planned, papers: &Path) -> String {
-    let saved = planned.plan.saved.len();
+fn outcome(saved: usize, papers: &Path) -> String {
     match saved {
         0 => "proved".to_owned(),
         _ => format!(

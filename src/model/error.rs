@@ -62,6 +62,7 @@ pub enum Error {
     NothingToUndo { profile: ProfileId },
     NothingToRedo { profile: ProfileId, newer: Option<EntryNumber> },
     NothingToCancel { profile: ProfileId },
+    NothingRefused { profile: ProfileId },
     Waits { profile: ProfileId, entry: EntryNumber, what: String },
     NoPristine { profile: ProfileId },
     PristineOnOtherBase { profile: ProfileId, pristine: BaseVersion, now: BaseVersion },
@@ -96,7 +97,8 @@ impl Error {
 
     pub fn is_no_space(&self) -> bool {
         const ENOSPC: i32 = 28;
-        matches!(self, Error::Io { source, .. } if source.raw_os_error() == Some(ENOSPC))
+        matches!(self, Error::Io { source, .. } if source.raw_os_error() == Some(ENOSPC)
+            || source.kind() == io::ErrorKind::StorageFull)
     }
 
     /// What to do next, when one thing helps.
@@ -159,7 +161,9 @@ impl Error {
                 format!("go back by number: flipper-undo --profile {profile} --list; or make a fresh profile: flipper-profile create NEW")
             }
             Blocked { base, .. } => format!("all of it: flipper-profile check --base {base} --all"),
-            NotProved { .. } => "what apt and dpkg said: flipper-undo --list names the entry, apt.log lies in @journal/entries/ID/N".into(),
+            NotProved { profile, .. } => format!(
+                "look at it: flipper-profile mount {profile} --refused DIR; what apt and dpkg said is in apt.log of its entry, in @journal/entries/{profile}"
+            ),
             PristineOnOtherBase { profile, pristine, .. } => {
                 format!("a fresh profile on it: flipper-profile create NEW --base {pristine}; back to before {profile} moved: flipper-undo --profile {profile} --list")
             }
@@ -247,6 +251,12 @@ impl fmt::Display for Error {
             NothingToUndo { profile } => write!(out, "nothing to undo in profile {profile}"),
             NothingToRedo { profile, .. } => write!(out, "nothing to redo in profile {profile}"),
             NothingToCancel { profile } => write!(out, "nothing waits for a boot in profile {profile}"),
+            NothingRefused { profile } => {
+                write!(
+                    out,
+                    "no root of {profile} was refused and kept: the last rebase was proved, or there was none"
+                )
+            }
             Waits { profile, entry, what } => {
                 write!(out, "entry {entry} waits for the next start of {profile}: {what} must wait for it")
             }
