@@ -1,6 +1,8 @@
 //! `--decide`: what a person decides is done, whatever the safe way would have been.
 
+use std::io::Write;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use crate::case::{Case, Tree};
 use crate::deb::Deb;
@@ -278,4 +280,59 @@ fn what_cannot_be_decided_is_one_sentence_and_changes_nothing() {
         page.contains("decided: C6:/etc/tool.conf=new: takes the candidate's, and saves yours"),
         "{page}"
     );
+}
+
+// ---- asked ---------------------------------------------------------------------------------------
+
+/// What a person on a terminal is asked, and what the entry then has.
+fn asked(case: &Case, typed: &str) -> (String, serde_json::Value) {
+    let program = crate::rig::program_path("flipper-profile");
+    let mut script = Command::new("script");
+    let line = format!("{} --pool {} rebase lab --base 2", program.display(), case.rig.image_name());
+    script.args(["-qec", &line, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut script = script.spawn().expect("script(1) is missing: apt-get install bsdutils");
+    script.stdin.as_mut().unwrap().write_all(typed.as_bytes()).unwrap();
+    let said = String::from_utf8_lossy(&script.wait_with_output().unwrap().stdout).into_owned();
+    (said, case.rig.last_entry("lab").1)
+}
+
+/// One question for each finding with a choice; the tiny root has no apt, so nothing comes of the rebase.
+#[test]
+fn a_person_is_asked_one_by_one() {
+    let with_three = |version: &'static str, last: &'static str| {
+        move |tree: &Tree| {
+            let deb = ["a", "b", "c"].iter().fold(Deb::new("tool", version), |deb, name| {
+                let path = format!("etc/tool/{name}");
+                deb.file(&path, &text("a", last)).control("conffiles", &format!("/{path}\n"))
+            });
+            tree.install(&[deb]);
+        }
+    };
+    let case = Case::of(with_three("1", "e"), with_three("2", "new"), |tree| {
+        for name in ["a", "b", "c"] {
+            tree.write(&format!("etc/tool/{name}"), &text("mine", "e"));
+        }
+    });
+    // No for the last question: nothing is begun.
+    let (said, entry) = asked(&case, "what\nsee\nmerge\n\nn\nno\n");
+    for words in [
+        "C6 conffile changed on both sides: /etc/tool/a",
+        "keep (Enter): keeps yours, and puts the candidate's beside it as .dpkg-dist",
+        "keep, new, merge, or see the difference? [keep]",
+        "it can be keep, new, merge",
+        "-mine",
+        "+new",
+        "not confirmed: go on?",
+    ] {
+        assert!(said.contains(words), "{words}\n{said}");
+    }
+    assert_eq!(said.matches("? [keep]").count(), 5, "{said}");
+    assert_eq!(entry["kind"], "create");
+    let (_, entry) = asked(&case, "see\nmerge\n\nn\ny\n");
+    assert_eq!(entry["kind"], "rebase");
+    assert_eq!(entry["decided"], serde_json::json!(["C6:/etc/tool/a=merge", "C6:/etc/tool/c=new"]));
+    // What was said beforehand is not asked, and Enter is the safe way.
+    let rebase = case.rig.profile(&["rebase", "lab", "--base", "2", "--yes"]);
+    assert!(!rebase.err.contains("[keep]"), "{}", rebase.err);
+    assert_eq!(case.rig.last_entry("lab").1.get("decided"), None);
 }

@@ -14,6 +14,8 @@ mod pair;
 mod rig;
 
 mod alike;
+mod brought;
+mod carried;
 mod decided;
 mod flip;
 mod merged;

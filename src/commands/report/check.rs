@@ -74,8 +74,9 @@ fn how_to_decide(findings: &[&Finding]) {
     for (finding, answer) in findings.iter().filter_map(|finding| Some((finding, finding.decided?))) {
         line(format_args!("  decided: {}: {}", finding.typed(answer), finding.rebase));
     }
-    let open = findings.iter().find(|finding| finding.decided.is_none() && !finding.offers.is_empty());
-    if let Some(finding) = open {
+    let is_open = |f: &&&Finding| f.decided.is_none() && !f.offers.is_empty();
+    let mut asked = findings.iter().filter(|finding| finding.severity == Severity::Decision);
+    if let Some(finding) = asked.find(is_open) {
         let typed = decide(finding, finding.offers[0].answer);
         line(format_args!("  another way, e.g.: rebase {typed}; each that can be decided: --all"));
     }

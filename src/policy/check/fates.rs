@@ -59,6 +59,11 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// The candidate dropped it, and it stays as the old base has it.
+    pub fn is_carried(&self) -> bool {
+        self.fate == Fate::Keep && same(self.old, self.mine)
+    }
+
     /// The version the profile has, where it is installed there.
     pub fn mine_installed(&self) -> Option<&'a Package<'a>> {
         self.mine.filter(|package| package.state.has_files())
@@ -92,14 +97,17 @@ pub fn rows<'a>(old: &'a Side<'a>, mine: &'a Side<'a>, new: &'a Side<'a>) -> Vec
     names.into_iter().filter_map(row).collect()
 }
 
-/// What the profile has newer than the candidate, and the person does not want to keep (P4, P6).
+/// What the person decided of packages: not to keep what the profile has newer than the candidate (P4, P6), and
+/// to carry along what the candidate drops (P2).
 pub fn decide(rows: &mut [Row], decided: &Decisions, native: &str) {
-    for row in rows.iter_mut().filter(|row| row.fate == Fate::Override && !decided.is_empty()) {
+    for row in rows.iter_mut().filter(|_| !decided.is_empty()) {
+        let Some(mine) = row.mine_installed() else { continue };
         let is_there = row.new.is_some_and(|new| new.state.has_files());
-        let name = row.mine_installed().map(|mine| shown(mine, native));
-        if is_there && name.and_then(|name| decided.of_package(&name)) == Some(Answer::New) {
-            row.fate = Fate::Superseded;
-        }
+        row.fate = match (row.fate, decided.of_package(&shown(mine, native))) {
+            (Fate::Override, Some(Answer::New)) if is_there => Fate::Superseded,
+            (Fate::Dropped, Some(Answer::Keep)) => Fate::Keep,
+            (other, _) => other,
+        };
     }
 }
 

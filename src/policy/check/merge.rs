@@ -43,7 +43,10 @@ impl Look<'_> {
             let back = self.comes_back(place, hidden.old.as_ref(), hidden.new.as_ref());
             return Ok(back.map(Shown::Base));
         }
-        Ok(self.trees.new.find(path)?.map(Shown::Base))
+        match self.trees.new.find(path)? {
+            None if self.carried.contains(path) => Ok(self.trees.old.find(path)?.map(Shown::Base)),
+            new => Ok(new.map(Shown::Base)),
+        }
     }
 
     /// Is the upper's file or link the one that is seen?

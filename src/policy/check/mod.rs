@@ -87,6 +87,8 @@ pub struct Look<'a> {
     pub conffiles: HashSet<Vec<u8>>,
     /// Paths that a diversion or a statoverride of any side is about (classes G1, G2).
     pub overruled: HashSet<Vec<u8>>,
+    /// Paths of packages that the candidate drops and that are carried along, relative to the root.
+    pub carried: HashSet<Vec<u8>>,
     /// Do the packages of the merged database hold together?
     pub together: Together<'a>,
 }
@@ -212,8 +214,20 @@ pub fn with_look<T>(trees: &Trees, ask: impl FnOnce(&Look) -> Result<T>) -> Resu
     let overruled = overruled(sides);
     let fates = stems(&rows);
     let [old, mine, new] = sides;
-    let look = Look { trees, old, mine, new, rows, owners, fates, hidden, conffiles, overruled, together };
+    let carried = carried(old, &rows)?;
+    let look =
+        Look { trees, old, mine, new, rows, owners, fates, hidden, conffiles, overruled, carried, together };
     ask(&look)
+}
+
+fn carried(old: &Side, rows: &[Row]) -> Result<HashSet<Vec<u8>>> {
+    let mut paths = HashSet::new();
+    for package in rows.iter().filter(|row| row.is_carried()).filter_map(|row| row.mine) {
+        let list = format!("var/lib/dpkg/info/{}.list", side::stem(package));
+        let list = old.tree.text(list.as_bytes())?.unwrap_or_default();
+        paths.extend(list.split(|b| *b == b'\n').filter(|line| line.len() > 1).map(canonical));
+    }
+    Ok(paths)
 }
 
 fn overruled(sides: [&Side; 3]) -> HashSet<Vec<u8>> {
