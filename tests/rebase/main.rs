@@ -14,6 +14,8 @@ mod pair;
 mod rig;
 
 mod alike;
+#[path = "../rig/booted.rs"]
+mod booted;
 mod brought;
 mod carried;
 mod decided;
