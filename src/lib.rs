@@ -95,6 +95,9 @@
 //!   that plan is the one that was shown; after apt, a rebase onto the very same base tidies up what is left;
 //! - state/ knows whose numbers it bears (`system/state/numbers.rs`) and is given others before a start, so that
 //!   an undo of a rebase needs no reverse map in its entry;
+//! - the sandbox of a rebase works on a copy of state/, and what it changed there is merged in before the next
+//!   start, in the copy that then changes places with state/ (`system/state/made.rs`): services may have gone on
+//!   writing, and a rebase that is refused has written nothing;
 //! - what changed on one side only is kept without a word, also for files of packages: a rebase onto a base that
 //!   is alike changes nothing of what the person sees;
 //! - a root that a repair or a rebase made and that is dropped before its start is told from one somebody wrote

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::error::{Error, Exit, Result};
 use crate::model::flip::Moved;
 use crate::model::{BaseVersion, Entry, Kind, ProfileId, State};
+use crate::policy::check::decided::Decisions;
 use crate::policy::check::finding::Verdict;
 use crate::policy::flip;
 use crate::system::locks::Lock;
@@ -105,7 +106,7 @@ fn look(session: &Session, to: &BaseVersion, whom: &Whom) -> Result<BTreeMap<Pro
 }
 
 fn one(session: &Session, id: &ProfileId, to: &BaseVersion, whom: &Whom) -> Result<Going> {
-    let moving = Move::look(session, id, to.clone(), false)?;
+    let moving = Move::look(session, id, to.clone(), Decisions::default(), false)?;
     moving.need_no_blocker()?;
     let verdict = moving.checked().verdict();
     Ok(match (whom, verdict) {
@@ -145,7 +146,7 @@ fn move_all(
     let Some(to) = &flip.base else { return Ok(()) };
     for (id, going) in going.iter_mut().filter(|(_, going)| matches!(going, Going::Moves)) {
         report::note(format_args!("{id}: moving to base {to}"));
-        let done = Move::look(session, id, to.clone(), true).and_then(|moving| {
+        let done = Move::look(session, id, to.clone(), Decisions::default(), true).and_then(|moving| {
             moving.need_no_blocker()?;
             moving.go(session, Some(flip.number))
         });

@@ -183,7 +183,7 @@ fn make_keys(session: &Session, dir: &ProfileDir, root: &RootDir) -> Result<NewK
         root,
         base: &version,
         target: Path::new("/"), // the sandbox chooses
-        with_data: true,
+        state: Some(dir.state()),
     };
     let command = ["/usr/bin/ssh-keygen", "-q", "-A"].map(OsString::from);
     sandbox::once(&assembly, "localhost", &command)?;

@@ -196,7 +196,7 @@ fn install_packages(
 ) -> Result<()> {
     let _claimed = guard::claim(&session.pool, root)?;
     let (pool, target) = (&session.pool, Path::new("/")); // the sandbox chooses
-    let assembly = Assembly { pool, profile: aside, root, base: version, target, with_data: true };
+    let assembly = Assembly { pool, profile: aside, root, base: version, target, state: Some(aside.state()) };
     let merged = sandbox::prepare(|target| assembly.at(target).map(drop), &session.pool.device, None)?;
     let done = in_run(plan, &merged, names);
     sandbox::dismantle(&merged)?;

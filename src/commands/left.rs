@@ -11,6 +11,7 @@ use crate::model::layout::{ProfileDir, RootDir};
 use crate::model::{Entry, EntryNumber, Kind, ProfileId, State};
 use crate::policy::check::territory::{self, Territory};
 use crate::system::reserve::{For, with_room};
+use crate::system::state::made;
 use crate::system::{btrfs, changed, files, guard, next_state, roots};
 
 use super::session::Session;
@@ -31,6 +32,7 @@ pub fn drop_cancelled(session: &Session, by: &Entry) -> Result<()> {
     }
     let dir = session.pool.layout.profile(id);
     next_state::set_aside(&dir, waiting)?;
+    made::drop_copy(&dir, waiting)?;
     delete_old_state(&dir)?;
     retire(session, &dir, waiting)
 }
@@ -41,9 +43,14 @@ pub fn drop_cancelled(session: &Session, by: &Entry) -> Result<()> {
 pub fn settle_state(session: &Session, dir: &ProfileDir) -> Result<()> {
     delete_old_state(dir)?;
     let current = roots::current(dir)?;
-    if !next_state::waiting(dir)?.is_empty() {
+    let (waiting, made) = (next_state::waiting(dir)?, made::waiting(dir)?);
+    if !waiting.is_empty() || !made.is_empty() {
         let open = session.journal.open_entries(profile_of(dir).as_ref())?;
-        next_state::drop_other(dir, current, |number| open.iter().any(|entry| entry.number == number))?;
+        let is_open = |number| open.iter().any(|entry| entry.number == number);
+        next_state::drop_other(dir, current, is_open)?;
+        for number in made.into_iter().filter(|number| *number != current && !is_open(*number)) {
+            made::drop_copy(dir, number)?;
+        }
     }
     if session.root_in_use(dir)?.is_none() {
         with_room(&session.pool.layout, For::Recovery, || next_state::take_place(dir, current))?;

@@ -3,30 +3,77 @@
 //! nobody uses the profile.
 
 use crate::dpkg::account_file::{File, Table, place};
+use crate::model::EntryNumber;
 use crate::model::error::Result;
 use crate::model::layout::{ProfileDir, RootDir};
-use crate::model::numbers::Bearers;
-use crate::system::state::numbers;
-use crate::system::{roots, upper};
+use crate::model::numbers::{Bearers, Numbers};
+use crate::system::reserve::{For, with_room};
+use crate::system::state::{made, numbers};
+use crate::system::{next_state, roots, upper};
 
+use super::report;
 use super::session::Session;
 
 /// The caller holds the profile's lock, and nobody uses it.
 pub fn settle(session: &Session, dir: &ProfileDir) -> Result<()> {
     let number = roots::current(dir)?;
-    let Some(now) = of(session, &dir.root(number))? else { return Ok(()) };
-    match numbers::noted(&dir.state())? {
-        Some(was) if was == now => Ok(()),
-        Some(was) if was.base != now.base && !was.numbers(&now).is_empty() => {
-            numbers::give(dir, number, &was.numbers(&now), &now)
+    let was = numbers::noted(&dir.state())?;
+    let merged = was.as_ref().and_then(|was| was.merged);
+    let now = of(session, &dir.root(number))?.map(|now| Bearers { merged, ..now });
+    let given = given(was.as_ref(), now.as_ref());
+    let merges = merged != Some(number) && dir.made_state(number).is_dir();
+    if merges || !given.is_empty() {
+        give(dir, number, &given, (now.or(was).unwrap_or_default(), merges))?;
+    } else if let Some(now) = now.filter(|now| was.as_ref() != Some(now)) {
+        match numbers::write(&dir.state(), &now) {
+            // Who leaves for another base notes it first ([`note`]): a first note is no reason to use the reserve.
+            Err(error) if was.is_none() && error.is_no_space() => {}
+            noted => noted?,
         }
-        Some(_) => numbers::write(&dir.state(), &now),
-        // Who leaves for another base notes it first ([`note`]): until then it is no reason to use the reserve.
-        None => match numbers::write(&dir.state(), &now) {
-            Err(error) if error.is_no_space() => Ok(()),
-            noted => noted,
-        },
     }
+    made::drop_copy(dir, number)
+}
+
+fn given(was: Option<&Bearers>, now: Option<&Bearers>) -> Numbers {
+    match (was, now) {
+        (Some(was), Some(now)) if was.base != now.base => was.numbers(now),
+        _ => Numbers::default(),
+    }
+}
+
+/// `merges`: what the sandbox of the rebase that made the current root wrote comes along.
+fn give(
+    dir: &ProfileDir,
+    number: EntryNumber,
+    given: &Numbers,
+    (mut now, merges): (Bearers, bool),
+) -> Result<()> {
+    let mut met = Default::default();
+    next_state::renew(dir, number, |state| {
+        numbers::below(state, given)?;
+        if merges {
+            met = made::merge(dir, number, given, state)?;
+            now.merged = Some(number);
+        }
+        numbers::write(state, &now)
+    })?;
+    for place in met {
+        let place = place.display();
+        report::note(format_args!("note: /{place} changed during the rebase, and stays as it is now"));
+    }
+    Ok(())
+}
+
+/// state/ as the sandbox of a rebase has it: a copy, with the numbers of the new root's accounts.
+pub fn copy_for_sandbox(
+    session: &Session,
+    dir: &ProfileDir,
+    root: &RootDir,
+    number: EntryNumber,
+) -> Result<()> {
+    let (was, now) = (numbers::noted(&dir.state())?, of(session, root)?);
+    let given = given(was.as_ref(), now.as_ref());
+    with_room(&session.pool.layout, For::Ordinary, || made::prepare(dir, number, &given, now.as_ref()))
 }
 
 /// Before a root is left for one on another base: whose numbers state/ bears is known afterwards.

@@ -97,7 +97,7 @@ fn with_merged_roots(
         None => {
             let claimed = guard::claim(&session.pool, &root)?;
             let (pool, profile) = (&session.pool, &facts.dir);
-            Assembly { pool, profile, root: &root, base: &base, target: &own, with_data: false }.mount()?;
+            Assembly { pool, profile, root: &root, base: &base, target: &own, state: None }.mount()?;
             (own, Some(claimed))
         }
     };

@@ -103,7 +103,7 @@ fn supervise(
         root: &held.root,
         base: &held.base,
         target: Path::new("/"), // the sandbox chooses
-        with_data: true,
+        state: Some(held.dir.state()),
     };
     let assemble = |target: &Path| assembly.at(target).map(|problems| state::tell_not_mounted(&problems));
     let root = sandbox::prepare(assemble, &session.pool.device, booted)?;

@@ -307,7 +307,7 @@ fn with_merged(
     fs::create_dir_all(&merged).at("make", &merged)?;
     let base = roots::base_of(&root)?;
     let (pool, profile) = (&session.pool, &facts.dir);
-    Assembly { pool, profile, root: &root, base: &base, target: &merged, with_data: false }.mount()?;
+    Assembly { pool, profile, root: &root, base: &base, target: &merged, state: None }.mount()?;
     let done = work(&merged);
     umount2(&merged, MntFlags::MNT_DETACH).at("unmount", &merged).and(done)
 }

@@ -269,6 +269,12 @@ impl ProfileDir {
         self.dir.join(format!(".state-{entry}.old"))
     }
 
+    /// `@profiles/lab/.state-57.made`: what the sandbox of rebase 57 made of a copy of state/; merged into it
+    /// before the next start
+    pub fn made_state(&self, entry: EntryNumber) -> PathBuf {
+        self.dir.join(format!(".state-{entry}.made"))
+    }
+
     /// `@profiles/lab/state`
     pub fn state(&self) -> PathBuf {
         self.dir.join("state")

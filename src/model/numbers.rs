@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::EntryNumber;
+
 /// What each number becomes; those that stay are not in it. All at once: a number may be taken from one
 /// account and given to another in the same map.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,6 +57,9 @@ pub struct Bearers {
     pub base: String,
     pub users: BTreeMap<String, u32>,
     pub groups: BTreeMap<String, u32>,
+    /// The rebase whose changes of state/ were merged into it last (`system/state/made.rs`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<EntryNumber>,
 }
 
 impl Bearers {

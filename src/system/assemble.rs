@@ -27,8 +27,8 @@ pub struct Assembly<'a> {
     pub base: &'a BaseVersion,
     /// Where the merged root appears, an existing directory.
     pub target: &'a Path,
-    /// home and state/ too; without them, the bare merged tree as undo sees it.
-    pub with_data: bool,
+    /// home too, and this state/; None: the bare merged tree as undo sees it.
+    pub state: Option<PathBuf>,
 }
 
 const NONE: Option<&str> = None;
@@ -47,14 +47,17 @@ impl Assembly<'_> {
         mount(Some("overlay"), self.target, Some("overlay"), MsFlags::MS_NOATIME, Some(options.as_str()))
             .at("mount the overlay at", self.target)?;
         prove_writable(self.target)?;
-        if self.with_data { self.mount_data() } else { Ok(Vec::new()) }
+        match &self.state {
+            Some(state) => self.mount_data(state),
+            None => Ok(Vec::new()),
+        }
     }
 
-    fn mount_data(&self) -> Result<Vec<Problem>> {
+    fn mount_data(&self, state: &Path) -> Result<Vec<Problem>> {
         let home = files::mount_point(self.target, "home")?;
         let flags = MsFlags::MS_NOATIME | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
         subvolume(self.pool, Path::new("@data/home"), &home, flags)?;
-        let whole = mount_state(self.pool, self.profile)?;
+        let whole = mount_state(self.pool, state)?;
         let bound = self.bind_all(&whole);
         umount2(&whole, MntFlags::MNT_DETACH).at("unmount", &whole)?;
         let problems = bound?;
@@ -115,10 +118,10 @@ impl Kept {
 
 /// Mounts the whole of a state/ at a place of our own, for its paths to be bound from: what stays in the
 /// tree may hold programs and devices (a container store does), which the pool's own mount forbids.
-pub fn mount_state(pool: &Pool, profile: &ProfileDir) -> Result<PathBuf> {
-    let (state, whole) = (profile.state(), PathBuf::from("/run/flipper/state"));
+pub fn mount_state(pool: &Pool, state: &Path) -> Result<PathBuf> {
+    let whole = PathBuf::from("/run/flipper/state");
     fs::create_dir_all(&whole).at("make", &whole)?;
-    let inside = state.strip_prefix(pool.layout.top()).unwrap_or(&state);
+    let inside = state.strip_prefix(pool.layout.top()).unwrap_or(state);
     subvolume(pool, inside, &whole, MsFlags::MS_NOATIME)?;
     Ok(whole)
 }

@@ -10,6 +10,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::path::Path;
 
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
@@ -29,6 +30,29 @@ pub fn prepare(dir: &ProfileDir, number: EntryNumber, change: StateChange) -> Re
         StateChange::From(copy) => dir.point_state(copy),
     };
     btrfs::snapshot(&from, &next)
+}
+
+/// Changes a copy of state/ that then takes its place whole. For a profile nobody uses; `number` is its current
+/// root. A subvolume nested in it is in no copy: then it is done in place, and `change` may be called again
+/// after a cut.
+pub fn renew(
+    dir: &ProfileDir,
+    number: EntryNumber,
+    mut change: impl FnMut(&Path) -> Result<()>,
+) -> Result<()> {
+    let state = dir.state();
+    if !btrfs::nested(&state)?.is_empty() {
+        return change(&state);
+    }
+    let next = dir.next_state(number);
+    btrfs::delete_if_there(&next)?; // half made, before a cut
+    let aside = dir.old_state(number); // a cut leaves it to be deleted
+    btrfs::delete_if_there(&aside)?;
+    btrfs::snapshot(&state, &aside)?;
+    change(&aside)?;
+    files::sync_file_system(&aside)?;
+    fs::rename(&aside, &next).at("rename to", &next)?;
+    take_place(dir, number)
 }
 
 /// The roots that have a state/ of their own aside.

@@ -375,6 +375,6 @@ pub fn hostname(root: &Path, id: &str) -> String {
 impl Assembly<'_> {
     /// For [`prepare`]: this assembly, at the place the sandbox chose.
     pub fn at(&self, target: &Path) -> Result<Vec<Problem>> {
-        Assembly { target, ..*self }.mount()
+        Assembly { target, state: self.state.clone(), ..*self }.mount()
     }
 }

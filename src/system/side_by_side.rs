@@ -28,7 +28,7 @@ pub fn with_both<T>(
     }
     assemble::mount_read_only(&pool.layout, then, &roots::base_of(then)?, &then_at)?;
     let base = roots::base_of(root)?;
-    let assembly = Assembly { pool, profile, root, base: &base, target: &root_at, with_data: false };
+    let assembly = Assembly { pool, profile, root, base: &base, target: &root_at, state: None };
     let done = assembly.mount().and_then(|_| {
         let done = work(&then_at, &root_at);
         umount2(&root_at, MntFlags::empty()).at("unmount", &root_at).and(done)

@@ -1,11 +1,12 @@
 //! Whatever way a profile was made, its boot is not a first boot, and it is nobody else.
 
-use crate::machine::{Booted, boot, pool};
+use crate::booted::Answers;
+use crate::machine::{boot, pool};
 use crate::rig::Lab;
 
 /// cron was disabled by the owner; a first boot would enable it again (systemd.preset(5)).
 #[track_caller]
-fn is_as_its_owner_left_it(booted: &Booted, lab: &Lab) {
+fn is_as_its_owner_left_it(booted: &Answers, lab: &Lab) {
     assert_eq!((booted.says("state"), booted.says("failed")), ("running", ""), "{booted:?}");
     assert_eq!(booted.says("first-boot"), "inactive");
     assert_eq!(booted.says("cron"), "disabled inactive");

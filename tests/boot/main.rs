@@ -4,6 +4,8 @@
 //! Needs root. The first run fetches a Debian root; after that no network is used.
 
 mod accounts;
+#[path = "../rig/booted.rs"]
+mod booted;
 mod identity;
 mod machine;
 #[path = "../apt/repo.rs"]

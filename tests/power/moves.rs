@@ -119,7 +119,7 @@ pub fn again(
 pub fn nothing_saved_for_nothing(top: &Path, facts: &Facts) -> Result<(), String> {
     for ((owner, number), (_, state)) in &facts.entries {
         let saved = top.join("@journal/entries").join(owner).join(number.to_string()).join("saved");
-        if state != "completed" && !names(&saved).map_err(|e| e.to_string())?.is_empty() {
+        if state == "cancelled" && !names(&saved).map_err(|e| e.to_string())?.is_empty() {
             return Err(format!("entry {number} of {owner} is {state}, and there is {}", saved.display()));
         }
     }

@@ -14,8 +14,14 @@ mod pair;
 mod rig;
 
 mod alike;
+#[path = "../rig/booted.rs"]
+mod booted;
+mod brought;
+mod carried;
+mod decided;
 mod flip;
 mod full;
 mod merged;
 mod real;
 mod refused;
+mod state;

@@ -14,7 +14,7 @@ fn conffiles(version: &str, texts: &[(&str, &str)]) -> Deb {
     texts.iter().fold(deb, |deb, (name, text)| deb.conffile(&format!("etc/tool/{name}"), text))
 }
 
-fn bus(tree: &Tree, uid: &str, gid: &str) {
+pub fn bus(tree: &Tree, uid: &str, gid: &str) {
     tree.sh(&format!(
         "echo bus:x:{uid}:{gid}::/run:/usr/sbin/nologin >> etc/passwd; echo bus:x:{gid}: >> etc/group
          echo 'bus:!*:19000::::::' >> etc/shadow; echo 'bus:!*::' >> etc/gshadow
@@ -84,7 +84,7 @@ fn lived_in(tree: &Tree) {
 }
 
 /// A root from the archive with these packages on it, as a directory to import.
-fn prepared(rig: &Rig, name: &str, make: impl FnOnce(&Tree)) -> PathBuf {
+pub fn prepared(rig: &Rig, name: &str, make: impl FnOnce(&Tree)) -> PathBuf {
     let dir = rig.path(name);
     std::fs::create_dir(&dir).unwrap();
     let tar = root("bookworm", "");
@@ -122,6 +122,7 @@ is "$(cat agreed)" 2 C3
 is "$(cat gone.dpkg-dist)" 2 "C5 beside"
 is "$(cat both both.dpkg-dist)" edited2 C6
 is "$(cat dropped)" edited C8
+is "$(dpkg-query -W -f '${Conffiles}' tool | grep obsolete)" " /etc/tool/dropped $(printf 1 | md5sum | cut -c 1-32) obsolete" "C8 on record"
 is "$(readlink /etc/alternatives/pick)" /usr/bin/pick-c "chosen by hand"
 is "$(update-alternatives --query pick | grep -c ^Alternative:)" 2 choices
 is "$(getent passwd bus | cut -d: -f3-4)" 997:997 bus

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use crate::booted::{Answers, boot};
 use crate::pair::{Facts, Pair};
 use crate::rig::tree::{Tree, assert_same, promised};
 
@@ -96,6 +97,30 @@ for package in nginx python3-requests openssh-server postgresql-common fontconfi
 done
 "#;
 
+const ASK: &str = "
+echo state=$(systemctl is-system-running --wait)
+echo failed=$(systemctl --failed --plain --no-legend | cut -d' ' -f1)
+for unit in cron dbus nginx ssh; do echo $unit=$(systemctl is-enabled $unit) $(systemctl is-active $unit); done
+";
+
+/// With its state/ bound over it, as a boot does.
+fn boots(pair: &Pair, id: &str) -> Answers {
+    let list = pair.rig.profile(&["state", "list", id, "--json"]).json();
+    let paths = list.as_array().unwrap().iter().filter(|path| path["where"] == "state");
+    let state = pair.rig.in_pool(format!("@profiles/{id}/state"));
+    let binds = paths.map(|path| path["path"].as_str().unwrap().to_owned());
+    let binds: Vec<_> = binds.map(|path| (format!("{}{path}", state.display()), path)).collect();
+    pair.rig.mounted(id, |root| boot(root, &binds, ASK))
+}
+
+/// Up, with nothing that failed, and the services as they were.
+fn boots_as_before(before: &Answers, now: &Answers) {
+    assert_eq!((now.says("state"), now.says("failed")), ("running", ""), "{now:?} and before: {before:?}");
+    for unit in ["cron", "dbus", "nginx", "ssh"] {
+        assert_eq!(now.says(unit), before.says(unit), "{unit}");
+    }
+}
+
 fn a_profile_moves(candidate: &str) {
     let pair = Pair::with(candidate);
     pair.rig.profile(&["create", "fresh", "--base", "2"]).ok();
@@ -118,6 +143,10 @@ fn a_profile_moves(candidate: &str) {
     assert_eq!(facts, again);
     let written = ["var/lib/dpkg", "var/log", "var/cache", "var/lib/systemd", "etc/ssl", "etc/ld.so.cache"];
     assert_same(&first.without(&written), &merged(&pair).without(&written));
+    // A boot writes here and there.
+    pair.rig.profile(&["clone", "lab", "moved"]).ok();
+    pair.rig.undo(&["--profile", "lab", "--yes"]).ok();
+    boots_as_before(&boots(&pair, "lab"), &boots(&pair, "moved"));
     pair.rig.verify();
 }
 

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::commands::session::{ProfileFacts, Session};
+use crate::model::EntryNumber;
 use crate::model::error::{At, Error, Result};
 use crate::model::layout::RootDir;
 use crate::system::assemble::Assembly;
@@ -53,7 +54,7 @@ impl Bench {
         session: &Session,
         facts: &ProfileFacts,
         bases: &Bases,
-        root: &RootDir,
+        (entry, root): (EntryNumber, &RootDir),
         log: &Path,
         broken: bool,
     ) -> Result<Ended> {
@@ -63,7 +64,7 @@ impl Bench {
             root,
             base: &bases.to,
             target: Path::new("/"), // the sandbox chooses
-            with_data: true,
+            state: Some(facts.dir.made_state(entry)),
         };
         let word = |yes: bool, word: &str| OsString::from(if yes { word } else { "no" });
         let script = format!("/{BENCH}/script");

@@ -3,6 +3,7 @@
 use crate::model::error::Result;
 use crate::model::layout::ProfileDir;
 use crate::model::{EntryNumber, ProfileId};
+use crate::system::state::made;
 use crate::system::{btrfs, nested, next_state, roots};
 
 use super::{Findings, NEXT_CHANGE};
@@ -17,9 +18,13 @@ pub fn check(
 ) -> Result<()> {
     pristine(session, id, dir, findings)?;
     let open = session.journal.open_entries(Some(id))?;
+    let expected = |number| current == Some(number) || open.iter().any(|entry| entry.number == number);
+    for number in made::waiting(dir)? {
+        let of = format!("{id}: .state-{number}.made");
+        findings.add_if(!expected(number), "leftovers", &of, "its rebase was not completed", NEXT_CHANGE);
+    }
     for number in next_state::waiting(dir)? {
-        let expected = current == Some(number) || open.iter().any(|entry| entry.number == number);
-        let of = format!("{id}: .state-{number}");
+        let (expected, of) = (expected(number), format!("{id}: .state-{number}"));
         findings.add_if(!expected, "leftovers", &of, "its root never became current", NEXT_CHANGE);
     }
     for number in next_state::old(dir)? {

@@ -25,7 +25,7 @@ pub fn appear(pool: &Pool, profile: &ProfileDir, path: &StatePath) -> Result<()>
         return Err(Error::BadStatePath { path: here, why });
     }
     settle::make_empty(&profile.state(), path, &here)?;
-    let whole = assemble::mount_state(pool, profile)?;
+    let whole = assemble::mount_state(pool, &profile.state())?;
     let taken = detached::take(&whole.join(path.inside()));
     umount2(&whole, MntFlags::MNT_DETACH).at("unmount", &whole)?;
     let taken = taken?;

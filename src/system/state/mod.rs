@@ -24,6 +24,7 @@ pub mod back;
 mod copy;
 pub mod gone;
 pub mod live;
+pub mod made;
 pub mod numbers;
 pub mod settle;
 

@@ -1,21 +1,20 @@
 //! Whose numbers a state/ bears, and giving its files others. What was noted lies in the state/ itself, so
-//! that a snapshot of it knows too; the new one takes the old one's place whole (`next_state.rs`).
+//! that a snapshot of it knows too.
 
-use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::model::EntryNumber;
 use crate::model::edit::Owner;
 use crate::model::error::{At, Result};
-use crate::model::layout::ProfileDir;
 use crate::model::numbers::{Bearers, Numbers, is_acl};
-use crate::system::{btrfs, edits, files, next_state};
+use crate::system::{edits, files};
 
 /// `state/.numbers`
+pub const NOTE: &str = ".numbers";
+
 fn note(state: &Path) -> PathBuf {
-    state.join(".numbers")
+    state.join(NOTE)
 }
 
 /// None: nobody noted it yet, or what is there says nothing.
@@ -28,27 +27,11 @@ pub fn write(state: &Path, bearers: &Bearers) -> Result<()> {
     files::replace(&note(state), &serde_json::to_vec(bearers).unwrap_or_default())
 }
 
-/// Gives every file its new number, in a copy that then changes places with state/. For a profile nobody uses;
-/// `number` is its current root. A subvolume nested in it is in no copy: then it is done in place.
-pub fn give(dir: &ProfileDir, number: EntryNumber, numbers: &Numbers, now: &Bearers) -> Result<()> {
-    let state = dir.state();
-    if !btrfs::nested(&state)?.is_empty() {
-        below(&state, numbers)?;
-        return write(&state, now);
+/// Gives every file below a directory its new number.
+pub fn below(dir: &Path, numbers: &Numbers) -> Result<()> {
+    if numbers.is_empty() {
+        return Ok(());
     }
-    let next = dir.next_state(number);
-    btrfs::delete_if_there(&next)?; // half made, before a cut
-    let aside = dir.old_state(number); // a cut leaves it to be deleted
-    btrfs::delete_if_there(&aside)?;
-    btrfs::snapshot(&state, &aside)?;
-    below(&aside, numbers)?;
-    write(&aside, now)?;
-    files::sync_file_system(&aside)?;
-    fs::rename(&aside, &next).at("rename to", &next)?;
-    next_state::take_place(dir, number)
-}
-
-fn below(dir: &Path, numbers: &Numbers) -> Result<()> {
     for name in files::names(dir)? {
         let path = dir.join(name);
         let meta = path.symlink_metadata().at("look at", &path)?;
