@@ -218,10 +218,12 @@ fn carry_out(session: &Session, moving: &Move, entry: &mut Entry, root: &RootDir
     let layout = &session.pool.layout;
     let point = facts.dir.point(entry.number);
     // What is carried out is planned from the point itself: it cannot change any more.
+    tracing::debug!("begun");
     let planned = look(&point, &facts.id, bases, decided)?;
     if planned.plan_hash != shown.plan_hash {
         return Err(Error::Busy { what: format!("{}: something changed there since the plan", facts.id) });
     }
+    tracing::debug!("planned");
     let papers = layout.papers(&facts.id, entry.number);
     fs::create_dir_all(&papers).at("make", &papers)?;
     let spinner = report::progress("rebasing", 4);
@@ -233,12 +235,15 @@ fn carry_out(session: &Session, moving: &Move, entry: &mut Entry, root: &RootDir
         saved: &papers.join("saved"),
     };
     edits::carry_out(&place, &planned.plan.edits)?;
+    tracing::debug!("merged");
     numbers::copy_for_sandbox(session, &facts.dir, root, entry.number)?;
     spinner.inc(1);
     let bench =
         solve::Bench::make(root, &planned, needs_upgrade(layout.base(&bases.from), layout.base(&bases.to))?)?;
     let needs = Verdict::of(&planned.findings) == Verdict::Blocked;
+    tracing::debug!("ready for apt");
     let ended = bench.run(session, facts, bases, (entry.number, root), &papers.join("apt.log"), needs)?;
+    tracing::debug!("apt ended");
     spinner.inc(1);
     let mut saved: BTreeSet<Vec<u8>> = planned.plan.saved.iter().cloned().collect();
     saved.extend(overwritten::save(&point, &place)?);
@@ -247,6 +252,7 @@ fn carry_out(session: &Session, moving: &Move, entry: &mut Entry, root: &RootDir
     let proved = proof.of(&ended);
     bench.remove()?;
     proved.map_err(|error| no_room(error, root, &papers.join("apt.log")))?;
+    tracing::debug!("proved");
     spinner.finish_and_clear();
     entry.state_gone =
         Some(gone::between(&facts.dir.point_state(entry.number), &facts.dir.made_state(entry.number))?);
