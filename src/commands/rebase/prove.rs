@@ -148,7 +148,7 @@ fn of_the_base(look: &Look, names: &[verify::Line]) -> Result<BTreeSet<Vec<u8>>>
     }
     look.trees.new.texts(INFO, b".list", &mut |list, text| {
         let sums = [list.strip_suffix(b".list").unwrap_or(list), b".md5sums"].concat();
-        if untouched(list) && untouched(&sums) {
+        if untouched(&sums) {
             file_list::find(text, &named, |_, path, ()| {
                 found.insert(path.to_vec());
             });

@@ -66,10 +66,12 @@ pub struct Trees<'a> {
     pub md5: &'a dyn Fn(&[u8]) -> Result<String>,
     /// A file of a base that is not too large to be read as a text (see [`merged_text`]). None: there is no
     /// such file, or the base is gone.
-    pub text_of: &'a dyn Fn(From, &[u8]) -> Result<Option<Vec<u8>>>,
+    pub text_of: &'a TextOf<'a>,
     /// What the person decided already.
     pub decided: &'a Decisions,
 }
+
+type TextOf<'a> = dyn Fn(From, &[u8]) -> Result<Option<Vec<u8>>> + 'a;
 
 /// Everything the classes are decided by.
 pub struct Look<'a> {

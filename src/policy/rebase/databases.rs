@@ -17,6 +17,7 @@ use crate::policy::check::config::paths::{HASHES, REGISTRY};
 use crate::policy::check::databases::diversions as rules;
 use crate::policy::check::fates::Fate;
 use crate::policy::check::side::{DIVERSIONS, STATOVERRIDE, STATUS, Side, stem};
+use crate::policy::check::synthesis::Obsolete;
 use crate::policy::check::{Look, canonical, synthesis};
 
 use super::draft::{Decision, Draft};
@@ -42,7 +43,9 @@ pub fn decide(look: &Look, draft: &mut Draft) -> Result<()> {
 }
 
 fn status(look: &Look, draft: &mut Draft) -> Result<()> {
-    let merged = synthesis::status(&look.rows, &conffiles::obsolete(look)?);
+    let obsolete = conffiles::obsolete(look)?;
+    listed(look, draft, &obsolete)?;
+    let merged = synthesis::status(&look.rows, &obsolete);
     let sorted = |side: &Side| {
         let mut packages: Vec<&Package> = side.status.packages.iter().collect();
         packages.sort_by_key(|package| (package.name, package.architecture));
@@ -50,6 +53,26 @@ fn status(look: &Look, draft: &mut Draft) -> Result<()> {
     };
     let sides = [sorted(look.mine), sorted(look.new)];
     put(look, draft, STATUS, (&merged, || merged.clone()), [&sides[0], &sides[1]])
+}
+
+/// dpkg goes on listing what is obsolete among the package's files, too: a purge takes away only what is there.
+fn listed(look: &Look, draft: &mut Draft, obsolete: &Obsolete) -> Result<()> {
+    for row in &look.rows {
+        let lines = obsolete.get(&(row.name, row.architecture)).map_or(&[][..], Vec::as_slice);
+        let Some(package) = row.new.filter(|_| !lines.is_empty()) else { continue };
+        let path = format!("var/lib/dpkg/info/{}.list", stem(package));
+        let mut text = look.trees.new.text(path.as_bytes())?.unwrap_or_default();
+        for line in lines {
+            // ` /etc/a b MD5 obsolete`
+            let mut words = line.rsplitn(3, |b| *b == b' ').skip(2);
+            text.extend(words.next().unwrap_or_default().strip_prefix(b" ").unwrap_or_default());
+            text.push(b'\n');
+        }
+        let is_so = look.triple(path.as_bytes()).is_some()
+            && look.trees.mine.text(path.as_bytes())? == Some(text.clone());
+        draft.decide(path.as_bytes(), if is_so { Decision::Keep } else { Decision::Write(text, None) });
+    }
+    Ok(())
 }
 
 /// apt's marks: which packages came only because another needed them.
