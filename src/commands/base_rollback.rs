@@ -15,7 +15,7 @@ use crate::system::{driver, files, roots};
 use super::base_flip::base_is_current;
 use super::cli::{self, Common};
 use super::session::Session;
-use super::{flips, now, report, stage, undo_plan};
+use super::{flips, now, report, stage, state_back, undo_plan};
 
 /// A profile that the flip moved.
 enum Goes {
@@ -49,7 +49,7 @@ pub fn run(common: &Common, args: &cli::Rollback) -> Result<Exit> {
     report::confirm(&format!("go back to base {from}?"), common.yes)?;
     let mut entry = begin(&session, flip, &from)?;
     let mut moved = Moved::new();
-    let done = put_back(&session, &mut goes, &mut moved)
+    let done = put_back(&session, &mut goes, &mut moved, common.yes)
         .and_then(|()| with_room(layout, For::Recovery, || base_is_current(&session, &from))); // the visible moment of the pool
     finish(&session, &mut entry, &moved, &done)?;
     done?;
@@ -107,7 +107,12 @@ fn begin(session: &Session, flip: &Entry, from: &BaseVersion) -> Result<Entry> {
 }
 
 /// Each as `flipper-undo N` would, or `flipper-undo --cancel`.
-fn put_back(session: &Session, goes: &mut BTreeMap<ProfileId, Goes>, back: &mut Moved) -> Result<()> {
+fn put_back(
+    session: &Session,
+    goes: &mut BTreeMap<ProfileId, Goes>,
+    back: &mut Moved,
+    yes: bool,
+) -> Result<()> {
     for (id, goes) in goes.iter_mut() {
         let (ask, waits) = match goes {
             Goes::Back(number) => (Ask::To(*number), None),
@@ -120,7 +125,8 @@ fn put_back(session: &Session, goes: &mut BTreeMap<ProfileId, Goes>, back: &mut 
                 return Err(Error::Busy { what: format!("{id}: something happened there since") });
             }
             let plan = undo_plan::plan(&facts, ask)?;
-            stage::act(session, &facts, &plan, &Default::default(), &[])
+            let back_in_state = state_back::look(session, &facts, &plan, &[])?.confirmed(yes);
+            stage::act(session, &facts, &plan, &Default::default(), &back_in_state)
         });
         match done {
             Ok(staged) => drop(back.insert(id.clone(), staged.entry.number)),

@@ -90,16 +90,16 @@ fn what_scripts_write_counts_when_the_rebase_does() {
     assert_same(&before.without(&["var"]), &quiet.without(&["var"]));
 
     rig.sh("lab", "rm /etc/svc-fails");
-    rebase(&rig).ok();
+    rig.base(&["flip", "2", "--profiles", "lab", "--yes"]).ok();
     nothing_aside(&rig);
     assert_eq!(rig.sh("lab", DONE), "born\nnew-format\nlog\nbus:997\nbus:997");
     let (_, entry) = rig.last_entry("lab");
     let gone: Vec<_> =
         entry["state_gone"].as_array().unwrap().iter().map(|g| g["path"].as_str().unwrap()).collect();
     assert_eq!(gone, ["var/log/gone.log"]);
-    // Undo leaves state/ alone, puts back what is gone, and the numbers are those of the old base.
+    // The way back leaves state/ alone, puts back what is gone, and the numbers are those of the old base.
     rig.sh("lab", "echo more >> /var/log/svc/log");
-    rig.undo(&["--profile", "lab", "--yes"]).ok();
+    rig.base(&["rollback", "--yes"]).ok();
     assert_eq!(
         rig.sh("lab", "cat /var/log/gone.log /var/log/svc/log; stat -c %U:%u /var/log/svc/log"),
         "log\nborn\nmore\nbus:150"
