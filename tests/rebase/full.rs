@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::alike::alike;
-use crate::rig::full::{fill_data, fill_metadata, give_back, make_room, reserve, sync, verify};
+use crate::rig::full::{fill_data, give_back, make_room, reserve, sync, verify};
 use crate::rig::tree::{Tree, assert_same, read};
 use crate::rig::{Ended, Rig, btrfs, need};
 
@@ -95,31 +95,6 @@ fn with_more_and_more_room(rig: &Rig, home: &Path, act: impl Fn() -> Ended, enou
         refused.push(room);
     }
     panic!("there was never enough room");
-}
-
-/// Names find no room, and there is data in plenty.
-#[test]
-fn a_rebase_without_room_for_names_changes_nothing_and_its_undo_needs_none() {
-    let (rig, home) = lived_in();
-    let rebase = || rig.profile(&["rebase", "lab", "--base", "2", "--yes"]);
-    let no_names = || {
-        fill(&rig, &home);
-        fill_metadata(&rig, &home);
-        give_back(&rig, &home, 64 << 20);
-        fill_metadata(&rig, &home);
-    };
-    let before = Before::of(&rig);
-    no_names();
-    says_there_is_no_room(&rebase(), "no metadata");
-    before.stands(&rig, "no metadata");
-    make_room(&rig, &home);
-    rebase().ok();
-    assert_eq!(base_of(&rig), "2");
-    no_names();
-    rig.undo(&["--profile", "lab", "--yes"]).ok();
-    assert_eq!(base_of(&rig), "1");
-    assert_same(&before.upper, &upper(&rig));
-    verify(&rig);
 }
 
 #[test]
