@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::entry::{FROM_BASE, MOVED};
 use crate::model::error::{Error, Exit, Result};
-use crate::model::{BaseVersion, Entry, EntryNumber, Kind, ProfileId, State};
+use crate::model::flip::Moved;
+use crate::model::{BaseVersion, Entry, Kind, ProfileId, State};
 use crate::policy::check::decided::Decisions;
 use crate::policy::check::finding::Verdict;
+use crate::policy::flip;
 use crate::system::locks::Lock;
-use crate::system::{base, driver, files, roots};
+use crate::system::{driver, files, roots};
 
 use super::cli::{self, Common};
 use super::rebase::Move;
 use super::session::Session;
-use super::{now, report, stage};
+use super::{flips, now, report, stage};
 
 /// Who is meant.
 enum Whom {
@@ -43,16 +44,34 @@ pub fn run(common: &Common, args: &cli::Flip) -> Result<Exit> {
     }
     let mut going = look(&session, &to, &whom)?;
     tell(common, &to, &going, "would move");
+    need_somebody(&to, &whom, &going)?;
     if args.dry_run {
         return Ok(exit(&going));
     }
     report::confirm(&format!("flip to base {to}?"), common.yes)?;
-    let mut entry = begin(&session, &to)?;
-    let moved = move_all(&session, &to, &mut going);
-    base_is_current(&session, &to)?; // the visible moment of the pool
-    finish(&session, &mut entry, &moved)?;
+    let flips = flips::look(&session)?;
+    let (mut entry, mut moved) = begin(&session, &to, &flips.facts())?;
+    let done = move_all(&session, &entry, &mut going, &mut moved)
+        .and_then(|()| need_somebody(&to, &whom, &going))
+        .and_then(|()| base_is_current(&session, &to)); // the visible moment of the pool
+    finish(&session, &mut entry, &moved, &done)?;
+    done?;
     tell(common, &to, &going, "moved");
     Ok(exit(&going))
+}
+
+/// Who names profiles wants these moved: where not one of them can be, nothing is.
+fn need_somebody(to: &BaseVersion, whom: &Whom, going: &BTreeMap<ProfileId, Going>) -> Result<()> {
+    let Whom::These(ids) = whom else { return Ok(()) };
+    let mut held = Vec::new();
+    for id in ids {
+        match going.get(id) {
+            Some(Going::Stays(why)) => held.push(format!("{id}: {why}")),
+            _ => return Ok(()),
+        }
+    }
+    let why = format!("not one of the profiles that are named can move: {}", held.join("; "));
+    Err(Error::Blocked { base: to.clone(), why })
 }
 
 fn whom(text: Option<&str>) -> Result<Whom> {
@@ -100,50 +119,58 @@ fn one(session: &Session, id: &ProfileId, to: &BaseVersion, whom: &Whom) -> Resu
     })
 }
 
-fn begin(session: &Session, to: &BaseVersion) -> Result<Entry> {
-    let before = base::current(&session.pool.layout)?;
+/// What a flip to this base that was cut has moved already is part of this one: a rollback takes back both.
+fn begin(session: &Session, to: &BaseVersion, flips: &flip::Facts) -> Result<(Entry, Moved)> {
+    let cut = flip::unfinished(flips, to);
+    let before = cut.map_or(flips.current.cloned(), Entry::base_before);
     let entry = session.journal.lock()?.begin(Kind::Flip, now(), |entry| {
         entry.base = Some(to.clone());
+        entry.target = cut.map(|cut| cut.number);
         entry.person = Some(driver::person("/".as_ref()));
         entry.command_line = Some(format!("flipper-base flip {to}"));
-        if let Some(before) = before {
-            entry.more.insert(FROM_BASE.into(), before.as_str().into());
+        if let Some(before) = &before {
+            entry.note_base_before(before);
         }
     })?;
     files::sync_file_system(session.pool.layout.top())?;
-    Ok(entry)
+    Ok((entry, cut.map(|cut| flip::moved(flips, cut)).unwrap_or_default()))
 }
 
-/// One that fails stays where it is, and stops no other.
+/// One that fails stays where it is, and stops no other; but a full disk says nothing of a profile.
 fn move_all(
     session: &Session,
-    to: &BaseVersion,
+    flip: &Entry,
     going: &mut BTreeMap<ProfileId, Going>,
-) -> BTreeMap<String, EntryNumber> {
-    let mut moved = BTreeMap::new();
+    moved: &mut Moved,
+) -> Result<()> {
+    let Some(to) = &flip.base else { return Ok(()) };
     for (id, going) in going.iter_mut().filter(|(_, going)| matches!(going, Going::Moves)) {
         report::note(format_args!("{id}: moving to base {to}"));
         let done = Move::look(session, id, to.clone(), Decisions::default(), true).and_then(|moving| {
             moving.need_no_blocker()?;
-            moving.go(session)
+            moving.go(session, Some(flip.number))
         });
         match done {
-            Ok(staged) => drop(moved.insert(id.to_string(), staged.entry.number)),
+            Ok(staged) => drop(moved.insert(id.clone(), staged.entry.number)),
+            Err(error) if error.is_no_space() => return Err(error),
             Err(error) => *going = Going::Stays(error.to_string()),
         }
     }
-    moved
+    Ok(())
 }
 
 pub fn base_is_current(session: &Session, version: &BaseVersion) -> Result<()> {
     files::replace_symlink(version.as_str(), &session.pool.layout.current_base())
 }
 
-fn finish(session: &Session, entry: &mut Entry, moved: &BTreeMap<String, EntryNumber>) -> Result<()> {
-    let numbers = moved.iter().map(|(id, number)| (id.clone(), number.get().into()));
-    entry.more.insert(MOVED.into(), serde_json::Value::Object(numbers.collect()));
-    let outcome = format!("{} moved", report::count(moved.len(), "profile", "profiles"));
-    stage::close(session, entry, State::Completed, Some(outcome))
+fn finish(session: &Session, entry: &mut Entry, moved: &Moved, done: &Result<()>) -> Result<()> {
+    entry.note_moved(moved);
+    let count = report::count(moved.len(), "profile", "profiles");
+    let (state, outcome) = match done {
+        Ok(()) => (State::Completed, format!("{count} moved")),
+        Err(error) => (State::Failed, format!("{count} moved, and then: {error}")),
+    };
+    stage::close(session, entry, state, Some(outcome))
 }
 
 fn tell(common: &Common, to: &BaseVersion, going: &BTreeMap<ProfileId, Going>, moves: &str) {

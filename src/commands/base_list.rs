@@ -4,16 +4,15 @@ use serde_json::{Value, json};
 
 use crate::model::entry::DELTA_TO;
 use crate::model::error::{Exit, Result};
-use crate::model::layout::RootDir;
 use crate::model::{BaseVersion, Entry, Kind, State};
 use crate::policy::space::{Sizes, Space};
-use crate::system::{base, btrfs, files, roots};
+use crate::system::{base, btrfs};
 
 use super::cli::Common;
 use super::report::space::{size_cell, size_title};
 use super::session::Session;
 use super::space_parts::Group;
-use super::{report, space};
+use super::{base_standing, report, space};
 
 /// What the list says of a base.
 struct Row {
@@ -56,7 +55,7 @@ fn look(session: &Session) -> Result<Vec<Row>> {
             good: good.as_ref() == Some(&version),
             came: came(&entries, &version).cloned(),
             sizes: space.as_ref().map(|space| space.of(&Group::from([id]))),
-            users: users(session, &version)?,
+            users: base_standing::on(session, &version)?.iter().map(base_standing::short).collect(),
             version,
         });
     }
@@ -122,38 +121,4 @@ fn value(row: &Row) -> Value {
         "unique": row.sizes.map(|sizes| sizes.unique), "shared": row.sizes.map(|sizes| sizes.shared),
         "total": row.sizes.map(|sizes| sizes.total()), "users": row.users,
     })
-}
-
-/// Everything that stands on a base: roots and points of profiles, published, deleted or in the
-/// making. e.g. `lab`, `lab (3 points)`, `.deleted-lab-57`
-pub fn users(session: &Session, version: &BaseVersion) -> Result<Vec<String>> {
-    let profiles = session.pool.layout.profiles();
-    let mut users = Vec::new();
-    for name in files::names(&profiles)? {
-        let dir = crate::model::layout::ProfileDir::at(profiles.join(&name));
-        let stands = |made: &std::path::Path| -> Result<usize> {
-            let is_state = |name: &std::ffi::OsString| name.as_encoded_bytes().ends_with(b".state");
-            let names = files::names(made)?.into_iter().filter(|name| !is_state(name));
-            let roots = names.map(|name| RootDir::at(made.join(name)));
-            // One that names no base cannot be proved free of this one: it counts.
-            Ok(roots.filter(|root| roots::base_of(root).map_or(true, |base| base == *version)).count())
-        };
-        let (roots, points) = (stands(&dir.roots())?, stands(&dir.snapshots())?);
-        let name = name.to_string_lossy().into_owned();
-        let pristine = Some(dir.pristine()).filter(|pristine| pristine.path().is_dir());
-        match (roots, points) {
-            (0, 0)
-                if pristine
-                    .is_some_and(|state| roots::base_of(&state).is_ok_and(|base| base == *version)) =>
-            {
-                users.push(format!("{name} (only its pristine state)"));
-            }
-            (0, 0) => {}
-            (_, 0) => users.push(name),
-            (0, n) => users.push(format!("{name} (only {})", report::count(n, "point", "points"))),
-            (_, n) => users.push(format!("{name} ({})", report::count(n, "point", "points"))),
-        }
-    }
-    users.sort();
-    Ok(users)
 }

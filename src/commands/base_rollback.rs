@@ -2,22 +2,29 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::entry::{FROM_BASE, MOVED};
 use crate::model::error::{Error, Exit, Result};
+use crate::model::flip::Moved;
 use crate::model::{BaseVersion, Entry, EntryNumber, Kind, ProfileId, State};
 use crate::policy::descent::{History, changes};
+use crate::policy::flip;
 use crate::policy::undo::Ask;
 use crate::system::locks::Lock;
-use crate::system::{driver, files};
+use crate::system::reserve::{For, with_room};
+use crate::system::{driver, files, roots};
 
 use super::base_flip::base_is_current;
 use super::cli::{self, Common};
 use super::session::Session;
-use super::{now, report, stage, undo_plan};
+use super::{flips, now, report, stage, undo_plan};
 
 /// A profile that the flip moved.
 enum Goes {
+    /// To before this entry.
     Back(EntryNumber),
+    /// The root this entry made waits for the next start, and is dropped.
+    Cancels(EntryNumber),
+    /// It stands on that base.
+    IsThere,
     /// It stays where it is: why.
     Stays(String),
 }
@@ -27,77 +34,54 @@ pub fn run(common: &Common, args: &cli::Rollback) -> Result<Exit> {
     session.need_outside("a rollback")?;
     let layout = &session.pool.layout;
     let _lock = if args.dry_run { None } else { Some(Lock::take_soon(&layout.base_lock(), "the bases")?) };
-    let flip = last_flip(&session)?;
-    let from = base_before(&flip)?;
+    let flips = flips::look(&session)?;
+    let flip =
+        flip::last(&flips.facts()).ok_or_else(|| Error::Usage("there is no flip to take back".into()))?;
+    let from = flip.base_before().ok_or(Error::NoBaseYet)?;
     if !layout.base(&from).is_dir() {
         return Err(Error::NoSuchBase { version: from });
     }
-    let mut goes = look(&session, &flip, args.all)?;
+    let mut goes = look(&session, &flip::moved(&flips.facts(), flip), &from, args.all);
     tell(common, &from, &goes, "would go back");
     if args.dry_run {
         return Ok(exit(&goes));
     }
     report::confirm(&format!("go back to base {from}?"), common.yes)?;
-    let mut entry = begin(&session, &flip, &from)?;
-    let moved = put_back(&session, &mut goes);
-    base_is_current(&session, &from)?; // the visible moment of the pool
-    let numbers = moved.iter().map(|(id, number)| (id.clone(), number.get().into()));
-    entry.more.insert(MOVED.into(), serde_json::Value::Object(numbers.collect()));
-    let outcome = format!("{} back on base {from}", report::count(moved.len(), "profile is", "profiles are"));
-    stage::close(&session, &mut entry, State::Completed, Some(outcome))?;
+    let mut entry = begin(&session, flip, &from)?;
+    let mut moved = Moved::new();
+    let done = put_back(&session, &mut goes, &mut moved)
+        .and_then(|()| with_room(layout, For::Recovery, || base_is_current(&session, &from))); // the visible moment of the pool
+    finish(&session, &mut entry, &moved, &done)?;
+    done?;
     tell(common, &from, &goes, "is back");
     Ok(exit(&goes))
 }
 
-/// The newest flip that no rollback took back.
-fn last_flip(session: &Session) -> Result<Entry> {
-    let entries = session.journal.entries(None)?.entries;
-    let back: Vec<EntryNumber> =
-        entries.iter().filter(|e| e.kind == Kind::Rollback).filter_map(|e| e.target).collect();
-    let mut newest_first = entries.into_iter().rev();
-    let flip = newest_first.find(|entry| entry.kind == Kind::Flip && !back.contains(&entry.number));
-    flip.ok_or_else(|| Error::Usage("there is no flip to take back".into()))
+fn look(session: &Session, moved: &Moved, from: &BaseVersion, all: bool) -> BTreeMap<ProfileId, Goes> {
+    let one = |(id, number): (&ProfileId, &EntryNumber)| {
+        let goes =
+            one(session, id, *number, from, all).unwrap_or_else(|error| Goes::Stays(error.to_string()));
+        (id.clone(), goes)
+    };
+    moved.iter().map(one).collect()
 }
 
-fn base_before(flip: &Entry) -> Result<BaseVersion> {
-    let text = flip.more.get(FROM_BASE).and_then(|base| base.as_str()).unwrap_or_default();
-    text.parse()
-}
-
-fn look(session: &Session, flip: &Entry, all: bool) -> Result<BTreeMap<ProfileId, Goes>> {
-    let mut goes = BTreeMap::new();
-    for (id, number) in moved(session, flip)? {
-        let one = one(session, &id, number, all).unwrap_or_else(|error| Goes::Stays(error.to_string()));
-        goes.insert(id, one);
-    }
-    Ok(goes)
-}
-
-/// As the flip noted it; of one that was cut, whoever was rebased to its base since.
-fn moved(session: &Session, flip: &Entry) -> Result<Vec<(ProfileId, EntryNumber)>> {
-    if let Some(noted) = flip.more.get(MOVED).and_then(|moved| moved.as_object()) {
-        let parse = |(id, number): (&String, &serde_json::Value)| {
-            Some((id.parse().ok()?, number.as_u64()?.to_string().parse().ok()?))
-        };
-        return Ok(noted.iter().filter_map(parse).collect());
-    }
-    let mut found = Vec::new();
-    for id in session.profiles()? {
-        let of_it = |e: &&Entry| {
-            let moves = e.kind == Kind::Rebase && e.state == State::Completed;
-            moves && e.base == flip.base && e.number > flip.number
-        };
-        let entries = session.facts(&id)?.entries;
-        found.extend(entries.iter().find(of_it).map(|entry| (id.clone(), entry.number)));
-    }
-    Ok(found)
-}
-
-fn one(session: &Session, id: &ProfileId, number: EntryNumber, all: bool) -> Result<Goes> {
+fn one(
+    session: &Session,
+    id: &ProfileId,
+    number: EntryNumber,
+    from: &BaseVersion,
+    all: bool,
+) -> Result<Goes> {
     let facts = undo_plan::look(session, Some(id.as_str()))?;
     let history = History::new(&facts.entries);
     if !history.contains(facts.current, number) {
-        return Ok(Goes::Stays("it went elsewhere since".into()));
+        let stands_on = roots::base_of(&facts.dir.root(facts.current))?;
+        let is_there = stands_on == *from;
+        return Ok(if is_there { Goes::IsThere } else { Goes::Stays("it went elsewhere since".into()) });
+    }
+    if undo_plan::waiting(&facts) == Some(number) {
+        return Ok(Goes::Cancels(number));
     }
     let since =
         history.line(facts.current).into_iter().filter(|e| changes(e)).take_while(|e| e.number != number);
@@ -122,27 +106,46 @@ fn begin(session: &Session, flip: &Entry, from: &BaseVersion) -> Result<Entry> {
     Ok(entry)
 }
 
-/// Each as `flipper-undo N` would.
-fn put_back(session: &Session, goes: &mut BTreeMap<ProfileId, Goes>) -> BTreeMap<String, EntryNumber> {
-    let mut back = BTreeMap::new();
+/// Each as `flipper-undo N` would, or `flipper-undo --cancel`.
+fn put_back(session: &Session, goes: &mut BTreeMap<ProfileId, Goes>, back: &mut Moved) -> Result<()> {
     for (id, goes) in goes.iter_mut() {
-        let Goes::Back(number) = goes else { continue };
+        let (ask, waits) = match goes {
+            Goes::Back(number) => (Ask::To(*number), None),
+            Goes::Cancels(number) => (Ask::Cancel, Some(*number)),
+            Goes::IsThere | Goes::Stays(_) => continue,
+        };
         let done = session.lock_profile(id).and_then(|_lock| {
             let facts = undo_plan::look(session, Some(id.as_str()))?;
-            let plan = undo_plan::plan(&facts, Ask::To(*number))?;
+            if waits.is_some() && undo_plan::waiting(&facts) != waits {
+                return Err(Error::Busy { what: format!("{id}: something happened there since") });
+            }
+            let plan = undo_plan::plan(&facts, ask)?;
             stage::act(session, &facts, &plan, &Default::default(), &[])
         });
         match done {
-            Ok(staged) => drop(back.insert(id.to_string(), staged.entry.number)),
+            Ok(staged) => drop(back.insert(id.clone(), staged.entry.number)),
+            Err(error) if error.is_no_space() => return Err(error),
             Err(error) => *goes = Goes::Stays(error.to_string()),
         }
     }
-    back
+    Ok(())
+}
+
+/// One that failed is none: the flip can still be taken back.
+fn finish(session: &Session, entry: &mut Entry, back: &Moved, done: &Result<()>) -> Result<()> {
+    entry.note_moved(back);
+    let count = report::count(back.len(), "profile is", "profiles are");
+    let (state, outcome) = match done {
+        Ok(()) => (State::Completed, format!("{count} back")),
+        Err(error) => (State::Failed, format!("{count} back, and then: {error}")),
+    };
+    stage::close(session, entry, state, Some(outcome))
 }
 
 fn tell(common: &Common, from: &BaseVersion, goes: &BTreeMap<ProfileId, Goes>, back: &str) {
     let word = |goes: &Goes| match goes {
-        Goes::Back(_) => back.to_owned(),
+        Goes::Back(_) | Goes::Cancels(_) => back.to_owned(),
+        Goes::IsThere => "is there already".to_owned(),
         Goes::Stays(why) => format!("stays: {why}"),
     };
     if common.json {

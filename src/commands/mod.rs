@@ -22,6 +22,7 @@ mod base_prune;
 mod base_publish;
 mod base_receive;
 mod base_rollback;
+mod base_standing;
 mod check;
 mod clone;
 mod compared;
@@ -30,6 +31,7 @@ mod cut;
 mod default;
 mod delete;
 mod diff;
+mod flips;
 mod found;
 mod hook;
 mod identity;
@@ -101,7 +103,9 @@ pub fn base_main() -> ExitCode {
             base_publish::run(&args.common, &version, &file, parent.as_deref())
         }
         cli::BaseVerb::MarkGood { version } => base_good::run(&args.common, version.as_deref()),
-        cli::BaseVerb::Prune { version } => base_prune::run(&args.common, &version),
+        cli::BaseVerb::Prune { version, dry_run } => {
+            base_prune::run(&args.common, version.as_deref(), dry_run)
+        }
     })
 }
 

@@ -25,7 +25,11 @@ pub fn settle(session: &Session, dir: &ProfileDir) -> Result<()> {
     if merges || !given.is_empty() {
         give(dir, number, &given, (now.or(was).unwrap_or_default(), merges))?;
     } else if let Some(now) = now.filter(|now| was.as_ref() != Some(now)) {
-        numbers::write(&dir.state(), &now)?;
+        match numbers::write(&dir.state(), &now) {
+            // Who leaves for another base notes it first ([`note`]): a first note is no reason to use the reserve.
+            Err(error) if was.is_none() && error.is_no_space() => {}
+            noted => noted?,
+        }
     }
     made::drop_copy(dir, number)
 }

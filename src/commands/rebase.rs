@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::model::edit::Edit;
 use crate::model::error::{At, Error, Exit, Result};
 use crate::model::layout::RootDir;
-use crate::model::{BaseVersion, Entry, Kind, ProfileId};
+use crate::model::{BaseVersion, Entry, EntryNumber, Kind, ProfileId};
 use crate::policy::check;
 use crate::policy::check::class::Class;
 use crate::policy::check::decided::Decisions;
@@ -90,7 +90,7 @@ pub fn run(common: &Common, args: &cli::Rebase) -> Result<Exit> {
         ask::all(&session, &mut moving)?;
     }
     report::confirm("go on?", common.yes)?;
-    let staged = moving.go(&session)?;
+    let staged = moving.go(&session, None)?;
     let number = staged.entry.number;
     let outcome = staged.entry.outcome.unwrap_or_default();
     let then = match staged.waits {
@@ -157,8 +157,8 @@ impl Move {
         }
     }
 
-    /// The caller has the person's yes.
-    pub fn go(&self, session: &Session) -> Result<Staged> {
+    /// The caller has the person's yes. `flip`: what it is a part of.
+    pub fn go(&self, session: &Session, flip: Option<EntryNumber>) -> Result<Staged> {
         let Move { facts, bases, .. } = self;
         refused::drop_kept(&session.pool, &facts.dir)?;
         let decided: Vec<String> = self.decided.lines();
@@ -167,6 +167,7 @@ impl Move {
             kind: Kind::Rebase,
             base: bases.to.clone(),
             command_line: format!("flipper-profile rebase {} --base {}{said}", facts.id, bases.to),
+            flip,
         };
         remake(session, facts, &order, |entry, root| {
             entry.note_decided(decided);

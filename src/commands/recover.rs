@@ -16,7 +16,7 @@ use crate::system::{
 };
 
 use super::session::Session;
-use super::{cut, found, left, now, report};
+use super::{cut, found, left, now, remake, report};
 
 /// Closes what is over and removes what is left over. One profile that cannot be judged stops no other:
 /// the next thing somebody needs may be an undo elsewhere.
@@ -295,6 +295,7 @@ fn drop_unfinished_root(session: &Session, entry: &Entry) -> Result<()> {
     let Some(id) = &entry.profile else { return Ok(()) };
     let root = session.pool.layout.profile(id).root(entry.number);
     let _claimed = guard::claim(&session.pool, &root)?;
+    remake::drop_saved(session, id, entry)?;
     btrfs::delete(root.path())
 }
 

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use crate::model::carried::is_carried;
 use crate::model::error::{Error, Result};
 use crate::model::layout::{RootDir, RootFact};
-use crate::model::{BaseVersion, Entry, Kind, State};
+use crate::model::{BaseVersion, Entry, EntryNumber, Kind, ProfileId, State};
 use crate::policy::check::territory::{self, Territory};
 use crate::system::reserve::{For, with_room};
 use crate::system::state::made;
@@ -22,6 +22,8 @@ pub struct Order {
     /// The base the new root stands on.
     pub base: BaseVersion,
     pub command_line: String,
+    /// The flip that this is a part of.
+    pub flip: Option<EntryNumber>,
 }
 
 /// Refused while a root waits: what is in use then is not what would be changed.
@@ -70,6 +72,9 @@ fn begin(session: &Session, facts: &ProfileFacts, order: &Order) -> Result<Entry
         entry.base = Some(order.base.clone());
         entry.point = true;
         entry.command_line = Some(order.command_line.clone());
+        if let Some(flip) = order.flip {
+            entry.note_part_of(flip);
+        }
         entry.person = Some(driver::person("/".as_ref()));
     })
 }
@@ -139,9 +144,17 @@ fn give_up(session: &Session, facts: &ProfileFacts, entry: &mut Entry, error: &E
     made::drop_both(&facts.dir, entry.number)?;
     match error {
         Error::NotProved { .. } => refused::keep(&session.pool, &facts.dir, entry.number)?,
-        _ => btrfs::delete_if_there(facts.dir.root(entry.number).path())?,
+        _ => {
+            drop_saved(session, &facts.id, entry)?; // first: a cut here leaves the root, and recover does the rest
+            btrfs::delete_if_there(facts.dir.root(entry.number).path())?;
+        }
     }
     btrfs::delete_if_there(facts.dir.point(entry.number).path())?;
     entry.point = false;
     stage::close(session, entry, State::Failed, Some(format!("not done: {error}")))
+}
+
+/// What gave way in a root that is gone did not give way. What apt said stays, to be looked at.
+pub fn drop_saved(session: &Session, id: &ProfileId, entry: &Entry) -> Result<()> {
+    files::remove_tree(&session.pool.layout.papers(id, entry.number).join("saved"))
 }

@@ -39,7 +39,8 @@ pub fn run(common: &Common, args: &cli::Repair) -> Result<Exit> {
         return Err(Error::NoSuchBase { version: base });
     }
     report::confirm("go on?", session.common.yes)?;
-    let order = Order { kind: Kind::Repair, base, command_line: command_line(&facts, &args.path) };
+    let order =
+        Order { kind: Kind::Repair, base, command_line: command_line(&facts, &args.path), flip: None };
     let staged = remake::remake(&session, &facts, &order, |entry, root| {
         let fresh = self::plan(&session, &facts, root, &named)?;
         if fresh.steps != plan.steps {

@@ -149,13 +149,6 @@ pub const PRUNED_PROFILES: &str = "profiles";
 /// points before it have nothing there.
 const STATE_REMOVED: &str = "state_removed";
 
-/// The field of a flip entry that says which entry moved which profile, e.g. `{"lab": 57}`; of a rollback,
-/// which took it back.
-pub const MOVED: &str = "moved";
-
-/// The field of a flip entry with the base that was current before it.
-pub const FROM_BASE: &str = "from";
-
 /// The field of a rebase or repair with the btrfs generation its root had when it was made: as long as it
 /// has that, nobody wrote into it.
 const MADE_AT: &str = "made_at";

@@ -42,7 +42,7 @@ pub enum Error {
     ProfileExists { id: ProfileId },
     ProfileDeleted { id: ProfileId, entry: EntryNumber },
     BaseExists { version: BaseVersion },
-    BaseInUse { version: BaseVersion, by: String },
+    BaseKept { version: BaseVersion, why: String },
     NotADebianRoot { path: PathBuf, why: String },
     NotAStream { path: PathBuf, why: String },
     BrokenStream { path: PathBuf, why: String },
@@ -95,10 +95,18 @@ impl Error {
         }
     }
 
+    /// strerror(ENOSPC) in the C locale: what programs say.
+    pub const NO_SPACE: &str = "No space left on device";
+
     pub fn is_no_space(&self) -> bool {
         const ENOSPC: i32 = 28;
-        matches!(self, Error::Io { source, .. } if source.raw_os_error() == Some(ENOSPC)
-            || source.kind() == io::ErrorKind::StorageFull)
+        match self {
+            Error::Io { source, .. } => {
+                source.raw_os_error() == Some(ENOSPC) || source.kind() == io::ErrorKind::StorageFull
+            }
+            Error::Child { why, .. } => why.contains(Error::NO_SPACE),
+            _ => false,
+        }
     }
 
     /// What to do next, when one thing helps.
@@ -127,6 +135,7 @@ impl Error {
             NotConfirmed { .. } => "say yes on a terminal, or give --yes".into(),
             NoSuchProfile { .. } | NoProfileNamed => "list profiles with: flipper-profile list".into(),
             NoSuchBase { .. } => "list bases with: flipper-base list".into(),
+            BaseKept { .. } => "every base, and why it is kept: flipper-base prune --dry-run".into(),
             NotAStream { .. } => {
                 "a stream is made with: flipper-base publish V FILE; a directory or a tarball comes in with: flipper-base import"
                     .into()
@@ -171,7 +180,7 @@ impl Error {
                 "a new pool's settings, explained: flipper-profiles(7), RETENTION; mend @journal/pool.conf".into()
             }
             Damaged { .. } => "look at it with: flipper-profile verify".into(),
-            Io { .. } if self.is_no_space() => "free some space on the pool, then try again".into(),
+            Io { .. } | Child { .. } if self.is_no_space() => "free some space on the pool, then try again".into(),
             _ => return None,
         })
     }
@@ -212,7 +221,7 @@ impl fmt::Display for Error {
                 write!(out, "profile {id} was deleted (entry {entry}) and is still kept")
             }
             BaseExists { version } => write!(out, "there is a base {version} already"),
-            BaseInUse { version, by } => write!(out, "base {version} is used by {by}"),
+            BaseKept { version, why } => write!(out, "base {version} is kept: {why}"),
             NotADebianRoot { path, why } => {
                 write!(out, "{} is not a settled Debian root: {why}", path.display())
             }

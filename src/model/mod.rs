@@ -10,6 +10,7 @@ pub mod edit;
 pub mod elf;
 pub mod entry;
 pub mod error;
+pub mod flip;
 pub mod holdings;
 pub mod id;
 pub mod identity;

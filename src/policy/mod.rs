@@ -1,12 +1,14 @@
 //! DECISIONS. Facts in, a verdict or a plan out: nothing here reads, writes or asks.
 
 pub mod accounts;
+pub mod bases;
 pub mod check;
 pub mod closure;
 pub mod compare;
 pub mod connections;
 pub mod descent;
 pub mod difference;
+pub mod flip;
 pub mod identity;
 pub mod mend;
 pub mod outcome;

@@ -50,7 +50,7 @@ pub fn need_real_directories(root: &Path, source: &Path) -> Result<()> {
 /// Runs a child to its end; what it says on standard error becomes the reason when it fails.
 pub fn run(command: &mut Command) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().at("run", &program)?;
+    let output = command.env("LC_ALL", "C.UTF-8").output().at("run", &program)?;
     if output.status.success() {
         return Ok(());
     }

@@ -52,6 +52,7 @@ impl For {
         match kind {
             Kind::Packages => For::PackageRun,
             Kind::Undo | Kind::Redo | Kind::Reset | Kind::Cancel | Kind::Left => For::Recovery,
+            Kind::Rollback => For::Recovery,
             Kind::Prune | Kind::PruneBase | Kind::Delete => For::Recovery,
             _ => For::Ordinary,
         }

@@ -84,6 +84,7 @@ const FLAT: &[Package] = &[
         ..NOTHING
     },
     Package { name: "plain-lib", files: &[("usr/share/plain-lib/x", 0o644, "x")], ..NOTHING },
+    Package { name: "plain-partner", control: "Breaks: plain (<< 2)\n", ..NOTHING },
     Package { name: "conf", files: &[("etc/conf.conf", 0o644, "shipped 1\n"), ("etc/conf.d/old", 0o644, "old\n")], ..NOTHING },
     Package {
         name: "conf",

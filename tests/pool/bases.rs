@@ -255,17 +255,17 @@ fn a_base_somebody_stands_on_is_not_pruned() {
     let dir = tiny(&rig, |_| {});
     import(&rig, &dir, &["--version", "13.2", "--clean"]).ok();
     let prune = |version: &str| rig.base(&["prune", version, "--yes"]);
-    prune("13.1").refused("it is current");
+    prune("13.1").refused("base 13.1 is kept: current");
     prune("13.9").refused("there is no base 13.9");
     // By a root.
     rig.profile(&["create", "lab", "--base", "13.2"]).ok();
-    prune("13.2").refused("used by lab");
+    prune("13.2").refused("profile lab stands on it (root 3)");
     // By a clone, and by a deleted profile that can be brought back.
     rig.profile(&["clone", "lab", "twin"]).ok();
     rig.profile(&["delete", "lab", "--yes"]).ok();
     prune("13.2").refused("twin");
     rig.profile(&["delete", "twin", "--yes"]).ok();
-    prune("13.2").refused(".deleted-lab");
+    prune("13.2").refused("deleted profile lab stands on it");
     rig.undo(&["--profile", "lab", "--yes"]).ok();
     assert_eq!(rig.sh("lab", "cat /etc/hello.conf"), "greeting=hello");
     // A base nobody stands on goes, with its manifest.
@@ -286,7 +286,7 @@ fn a_base_under_a_point_alone_is_not_pruned() {
     fs::write(rig.root_dir("lab").join("base"), "13.2\n").unwrap();
     fs::remove_file(rig.in_pool("@base/current")).unwrap();
     symlink("13.2", rig.in_pool("@base/current")).unwrap();
-    rig.base(&["prune", "13.1", "--yes"]).refused("lab (only 1 point)");
+    rig.base(&["prune", "13.1", "--yes"]).refused("point 4 of lab (until prune lets go of them)");
     assert_eq!(header(&rig, "13.1")["version"], "13.1");
     rig.verify();
 }
@@ -303,8 +303,65 @@ fn a_base_somebody_mounted_is_not_pruned() {
     fs::create_dir(&aside).unwrap();
     // The profile's directory is renamed out of sight behind our back while it runs.
     fs::rename(rig.in_pool("@profiles/lab"), rig.in_pool("@data/lab")).unwrap();
-    rig.base(&["prune", "13.2", "--yes"]).refused("what is mounted at");
+    rig.base(&["prune", "13.2", "--yes"]).refused("mounted at");
     fs::rename(rig.in_pool("@data/lab"), rig.in_pool("@profiles/lab")).unwrap();
     run.end();
     assert_eq!(rig.sh("lab", "cat /opt/data/one"), "one");
+}
+
+#[test]
+fn every_base_is_named_with_every_reason_and_what_has_none_goes() {
+    let rig = Rig::new();
+    let dir = tiny(&rig, |_| {});
+    for version in ["12.9", "13.0", "13.0.1", "13.2", "13.10"] {
+        import(&rig, &dir, &["--version", version, "--clean"]).ok();
+    }
+    rig.profile(&["create", "lab", "--base", "13.2"]).ok();
+    rig.profile(&["set", "lab", "--args", "quiet"]).ok();
+    let (point, _) = rig.last_entry("lab");
+    rig.profile(&["create", "gone", "--base", "13.0"]).ok();
+    rig.profile(&["delete", "gone", "--yes"]).ok();
+    rig.base(&["mark-good", "13.0"]).ok();
+    let before = crate::rig::tree::read(&rig.top());
+    let dry = rig.base(&["prune", "--dry-run"]).ok();
+    let root = rig.current("lab");
+    for line in [
+        "12.9    goes: nothing stands on it".to_owned(),
+        "13.0    kept: last good; deleted profile gone stands on it (root 9)".to_owned(),
+        "13.0.1  goes: nothing stands on it".to_owned(),
+        "13.1    kept: current".to_owned(),
+        "13.10   kept: candidate: newer than current".to_owned(),
+        format!(
+            "13.2    kept: profile lab stands on it (root {root}), point {point} of lab (until prune lets go of them); candidate: newer than current"
+        ),
+    ] {
+        assert!(dry.out.lines().any(|said| said.trim_end() == line), "{line}\n{}", dry.out);
+    }
+    assert!(
+        dry.out.contains("bases 12.9, 13.0.1 would go") || dry.err.contains("bases 12.9, 13.0.1 would go"),
+        "{dry:?}"
+    );
+    let json = rig.base(&["prune", "--dry-run", "--json"]).json();
+    assert_eq!(
+        (&json["bases"][0]["goes"], &json["bases"][3]["kept_for"][0]),
+        (&true.into(), &"current".into())
+    );
+    rig.base(&["prune"]).refused("not confirmed: remove bases 12.9, 13.0.1 for good?");
+    // Refused with every reason, not the first.
+    let refused =
+        rig.base(&["prune", "13.0", "--yes"]).refused("base 13.0 is kept: last good; deleted profile gone");
+    assert!(refused.err.contains("prune --dry-run"), "{}", refused.err);
+    crate::rig::tree::assert_same(&before, &crate::rig::tree::read(&rig.top()));
+
+    let json = rig.base(&["prune", "--yes", "--json"]).json();
+    assert_eq!(json["removed"], serde_json::json!(["12.9", "13.0.1"]));
+    let list = rig.base(&["list", "--json"]).json();
+    let left: Vec<&str> =
+        list.as_array().unwrap().iter().map(|row| row["version"].as_str().unwrap()).collect();
+    assert_eq!(left, ["13.0", "13.1", "13.10", "13.2"]);
+    let again = rig.base(&["prune", "--yes"]).ok();
+    assert!(again.out.contains("there is a reason to keep every base"), "{}", again.out);
+    // Who names a candidate means it.
+    rig.base(&["prune", "13.10", "--yes"]).ok();
+    rig.verify();
 }

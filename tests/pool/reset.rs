@@ -194,7 +194,7 @@ fn refused_with_the_reason() {
     rig.set_read_only(&pristine, false);
     fs::write(pristine.join("base"), "13.2\n").unwrap();
     rig.set_read_only(&pristine, true);
-    rig.base(&["prune", "13.2", "--yes"]).refused("is used by lab");
+    rig.base(&["prune", "13.2", "--yes"]).refused("profile lab");
     let said = reset(&rig, &[]).refused("stands on base 13.2, and the profile on base 13.1");
     assert!(
         said.err.contains("hint: a fresh profile on it: flipper-profile create NEW --base 13.2"),

@@ -16,6 +16,7 @@ use crate::facts::{Facts, Profile};
 use crate::image::{Replay, Store};
 use crate::judge::{Between, Mixed, is_half_put_back};
 use crate::machine::{call, namespace_of_its_own};
+use crate::moves;
 use crate::points::{Point, Random};
 use crate::recorder::{Loop, unmount};
 use crate::recording::Recording;
@@ -184,6 +185,7 @@ impl Crash<'_> {
         if self.draws(3) || mixed.as_ref().is_some_and(|mixed| mixed.entry.is_some()) {
             self.recover(device, &seen, mixed, between)?;
             self.again(device, between)?;
+            moves::again(device, between, self.draws(2), || self.facts())?;
         }
         unmount(&self.top)
     }
@@ -286,6 +288,7 @@ impl Crash<'_> {
                 return Err(format!("recovered, and {left} of {id} is left"));
             }
         }
+        moves::nothing_saved_for_nothing(&self.top, after)?;
         for (id, profile) in expected {
             let now = after.profiles.get(id).ok_or_else(|| format!("recovery lost {id}"))?;
             // What is seen of a half is gone (Between::recovered); below what is shared nobody sees it, and the
@@ -351,14 +354,14 @@ fn readers(device: &str, seen: &Facts) -> Result<(), String> {
 }
 
 /// Nothing is found but what may be.
-fn verify(device: &str, may_be: impl Fn(&Value) -> bool) -> Result<(), String> {
+pub fn verify(device: &str, may_be: impl Fn(&Value) -> bool) -> Result<(), String> {
     let found = json(&call("flipper-profile", device, &["verify", "--json"], b""), &[0, 1])?;
     let mut findings = found["findings"].as_array().into_iter().flatten();
     findings.find(|finding| !may_be(finding)).map_or(Ok(()), |finding| Err(format!("verify: {finding}")))
 }
 
 /// `.pool.conf.new`: a file without its name. The next one of this name takes its place.
-fn is_harmless(finding: &Value) -> bool {
+pub fn is_harmless(finding: &Value) -> bool {
     finding["check"] == "leftovers" && finding["what"] == "written aside by a change that was cut"
 }
 
@@ -369,7 +372,7 @@ fn json(done: &Done, statuses: &[i32]) -> Result<Value, String> {
     serde_json::from_str(&done.out).map_err(|e| format!("no JSON: {e}: {}", done.out))
 }
 
-fn ends(done: &Done, status: i32, what: &str) -> Result<(), String> {
+pub fn ends(done: &Done, status: i32, what: &str) -> Result<(), String> {
     if done.status == status {
         Ok(())
     } else {

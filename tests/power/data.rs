@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use flipper_profiles::model::numbers::Bearers;
 use flipper_profiles::model::state_path::{ASIDE, MARK, OF_THE_ROOT, UNMARKED};
 use serde_json::Value;
 
@@ -27,6 +28,8 @@ pub struct Data {
     pub next: Option<Kept>,
     /// `snapshots/57.state`
     pub copies: BTreeMap<u64, Kept>,
+    /// The base whose accounts' numbers state/ bears, and `.state-57` beside it.
+    pub bears: Option<String>,
     /// What profile.json says of state/ and of shared paths.
     pub listed: String,
     /// The listed paths that are there in `@data/shared`.
@@ -57,6 +60,7 @@ impl Data {
             state: Kept::read(&dir.join("state"))?,
             next: if next.is_dir() { Some(Kept::read(&next)?) } else { None },
             copies,
+            bears: numbers(&dir.join("state"))?.map(|bearers| bearers.base),
             listed: format!("state {}, shared {}", description["state"], description["shared"]),
             shared: Kept::of(&top.join("@data/shared"), paths)?,
         })
@@ -77,7 +81,11 @@ impl Kept {
     fn read(state: &Path) -> io::Result<Kept> {
         let mut paths = BTreeSet::new();
         find(state, Path::new(""), &mut paths)?;
-        Kept::of(state, paths)
+        let mut kept = Kept::of(state, paths)?;
+        if let Some(bearers) = numbers(state)? {
+            kept.lines.values_mut().for_each(|line| *line = by_name(line, &bearers));
+        }
+        Ok(kept)
     }
 
     fn of(top: &Path, paths: BTreeSet<PathBuf>) -> io::Result<Kept> {
@@ -96,6 +104,27 @@ impl Kept {
         }
         Ok(kept)
     }
+}
+
+/// Whose numbers a state/ says it bears.
+fn numbers(state: &Path) -> io::Result<Option<Bearers>> {
+    match fs::read(state.join(".numbers")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => Ok(serde_json::from_slice(&other?).ok()),
+    }
+}
+
+/// A state/ that is given other numbers is the same state/. `100644 850:850 ...` -> `100644 moved:moved ...`
+fn by_name(line: &str, bearers: &Bearers) -> String {
+    let named = |number: &str, names: &BTreeMap<String, u32>| {
+        let known = names.iter().find(|(_, known)| known.to_string() == number);
+        known.map_or(number.to_owned(), |(name, _)| name.clone())
+    };
+    let mut words: Vec<String> = line.splitn(3, ' ').map(str::to_owned).collect();
+    if let Some((user, group)) = words[1].split_once(':') {
+        words[1] = format!("{}:{}", named(user, &bearers.users), named(group, &bearers.groups));
+    }
+    words.join(" ")
 }
 
 /// Directories that bear the mark; what is below one is part of it.

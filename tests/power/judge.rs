@@ -4,6 +4,7 @@
 //! settled        nothing under way: everything as after the last step
 //! ours           each profile as before or as after, and as after if its entry is closed; state/ and what
 //!                is shared by themselves, until the next command brings both together
+//! moves          the same, of each profile by itself, and apt's logs as they come
 //! live           lab as before, or as far as it had been written, and then the new point is as before
 //! live, and on   acknowledged in a run that goes on, and nothing synced since: its entry is closed, its
 //!                point is as before, and of what maintainer scripts wrote anything may be missing
@@ -11,9 +12,9 @@
 //! ```
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::data::View;
+use crate::data::{Kept, View};
 use crate::facts::{EntryKey, Facts, Profile};
 use crate::recording::Done;
 use crate::workload::Sort;
@@ -65,7 +66,7 @@ impl Between<'_> {
 
     /// A change of ours, or nothing: state/ and what is shared are as they were said to be, too.
     pub fn is_ours(&self) -> bool {
-        matches!(self.sort(), Sort::Ours | Sort::PutsBack) && self.unsynced.is_none()
+        matches!(self.sort(), Sort::Ours | Sort::PutsBack | Sort::Moves) && self.unsynced.is_none()
     }
 
     fn sort(&self) -> Sort {
@@ -170,12 +171,12 @@ impl Between<'_> {
         let states: Vec<_> =
             [self.before, self.after].iter().filter_map(|all| all.profiles.get(id)).collect();
         let covered = states.iter().flat_map(|was| was.data.covers()).chain(seen.data.covers()).collect();
-        let mut is = seen.view(&seen.data.state, &covered);
+        let mut is = self.view(seen, &seen.data.state, &covered);
         if self.step.is_some() {
             is.root.lines.retain(|path, _| !is_half_put_back(path)); // it goes when somebody recovers
         }
         let were: Vec<(u64, View)> =
-            states.iter().map(|was| (was.current, was.view(&was.data.state, &covered))).collect();
+            states.iter().map(|was| (was.current, self.view(was, &was.data.state, &covered))).collect();
         if !were.iter().any(|(current, was)| *current == seen.current && was.root == is.root) {
             let others = were
                 .iter()
@@ -199,15 +200,31 @@ impl Between<'_> {
         }
     }
 
+    /// As a person sees it; while a profile moves, apt and dpkg write their logs.
+    fn view(&self, profile: &Profile, state: &Kept, covered: &BTreeSet<PathBuf>) -> View {
+        const WRITTEN: [&str; 2] = ["var/log", "var/cache"];
+        let mut view = profile.view(state, covered);
+        if self.sort() == Sort::Moves {
+            view.data.lines.retain(|path, _| !WRITTEN.iter().any(|written| path.starts_with(written)));
+        }
+        view
+    }
+
     /// Recovered, and nobody uses it: root and data belong together.
     pub fn recovered(&self, id: &str, now: &Profile) -> Result<(), String> {
         let states: Vec<_> =
             [self.before, self.after].iter().filter_map(|all| all.profiles.get(id)).collect();
         let covered = states.iter().flat_map(|was| was.data.covers()).chain(now.data.covers()).collect();
-        let is = now.view(&now.data.state, &covered);
+        let is = self.view(now, &now.data.state, &covered);
+        if let Some(of) = now.data.bears.as_ref().filter(|of| **of != now.tree.base) {
+            return Err(format!(
+                "{id} stands on base {}, and state/ bears the numbers of {of}",
+                now.tree.base
+            ));
+        }
         let mut others = String::new();
         for was in states {
-            let view = was.view(was.data.at_rest(), &covered);
+            let view = self.view(was, was.data.at_rest(), &covered);
             if was.current == now.current && is.root.is_back(&view.root) && is.data == view.data {
                 return Ok(());
             }
@@ -295,12 +312,18 @@ impl Between<'_> {
             if seen.entries.get(key).is_none_or(|(_, state)| state != "completed") {
                 continue;
             }
-            for (id, profile) in &self.after.profiles {
+            let alone = self.sort() == Sort::Moves;
+            let told =
+                self.after.profiles.iter().filter(|(id, _)| !alone || key.0 == ".pool" || key.0 == **id);
+            for (id, profile) in told {
                 if seen.profiles.get(id).is_none_or(|is| !as_after(is, profile)) {
                     return Err(format!("entry {key:?} says completed, and {id} is not as after it"));
                 }
             }
-            let pool = |facts: &Facts| (facts.default.clone(), facts.bases.clone(), facts.good_base.clone());
+            let pool = |facts: &Facts| {
+                let current = facts.current_base.clone().filter(|_| alone && key.0 == ".pool");
+                (facts.default.clone(), facts.bases.clone(), facts.good_base.clone(), current)
+            };
             if pool(seen) != pool(self.after) {
                 return Err(format!("entry {key:?} says completed, and the pool is not as after it"));
             }

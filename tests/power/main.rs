@@ -23,6 +23,7 @@ mod image;
 mod judge;
 mod log;
 mod machine;
+mod moves;
 mod points;
 mod recorder;
 mod recording;

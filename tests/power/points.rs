@@ -87,12 +87,12 @@ impl Choice {
 pub fn choose(recording: &Recording, all: &[Point], choice: &Choice) -> Vec<Point> {
     let mut of_step: BTreeMap<usize, Vec<Point>> = BTreeMap::new();
     let mut chosen = Vec::new();
-    // To look closer: FLIPPER_POWER_STEP="apt remove" takes only the points of that step.
+    // To look closer: FLIPPER_POWER_STEP="apt remove;undo" takes only the points of these steps.
     let only = std::env::var("FLIPPER_POWER_STEP").ok();
     let wanted = |point: &&Point| {
         let (acknowledged, under_way) = recording.at(point.cut);
         let step = under_way.or(acknowledged.last()).map(|step| step.name);
-        only.is_none() || step == only.as_deref()
+        only.as_ref().is_none_or(|only| only.split(';').any(|named| step == Some(named)))
     };
     for point in all.iter().filter(wanted) {
         let is_end = recording.steps.iter().any(|step| step.ended == point.cut);

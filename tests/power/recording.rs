@@ -2,14 +2,14 @@
 //! what the pool held after each step.
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use crate::facts::{self, Bases, Facts};
 use crate::log::{Act, Request};
 use crate::machine::{Machine, namespace_of_its_own};
 use crate::rig::{Pool, command};
-use crate::workload::{self, Sort, Step};
+use crate::workload::{self, Sort, Sources, Step};
 use crate::{repo, say};
 
 /// Of the recorded device; sparse.
@@ -50,13 +50,12 @@ pub fn whole() -> &'static Recording {
     RECORDING.get_or_init(|| {
         in_a_thread(|| {
             let dir = tempfile::tempdir().expect("a directory");
-            let root = debian_root(dir.path());
+            let [root, next] = debian_roots(dir.path());
             let small = dir.path().join("tiny");
             crate::root::make(&small);
             crate::root::for_this_machine(&small);
-            let steps =
-                workload::whole(root.display().to_string(), repo::archive(), small.display().to_string());
-            record(dir, &steps)
+            let small = small.display().to_string();
+            record(dir, &workload::whole(Sources { root, next, archive: repo::archive(), small }))
         })
     })
 }
@@ -131,14 +130,22 @@ fn describe(recording: &Recording) {
     say(format_args!("power: recorded {} steps: {writes} writes, {flushes} flushes", recording.steps.len()));
 }
 
-/// A Debian root with our package in it, as a tarball: what the apt tests install in their profile.
-fn debian_root(dir: &Path) -> PathBuf {
+/// Debian roots with our package in them, as tarballs: what the apt tests install in their profile, and what
+/// that becomes.
+fn debian_roots(dir: &Path) -> [String; 2] {
     let pool = Pool::copy("trixie");
-    let (at, tar) = (dir.join("merged"), dir.join("root.tar"));
-    fs::create_dir(&at).expect("make");
+    [("root.tar", crate::moves::OLD), ("next.tar", crate::moves::NEXT)].map(|(name, becomes)| {
+        pool.run("lab", becomes, &[], b"").ok();
+        tarball(&pool, &dir.join("merged"), &dir.join(name))
+    })
+}
+
+fn tarball(pool: &Pool, at: &Path, tar: &Path) -> String {
+    fs::create_dir_all(at).expect("make");
     pool.call("flipper-profile", &["mount", "lab", at.to_str().expect("text")]).ok();
+    let tar = tar.to_str().expect("text").to_owned();
     let words = ["tar", "--xattrs", "--acls", "--one-file-system", "-C", at.to_str().expect("text")];
-    command(&[&words[..], &["-cf", tar.to_str().expect("text"), "."]].concat(), &[], b"").ok();
-    crate::recorder::unmount(&at).expect("unmount");
+    command(&[&words[..], &["-cf", &tar, "."]].concat(), &[], b"").ok();
+    crate::recorder::unmount(at).expect("unmount");
     tar
 }

@@ -13,6 +13,9 @@ pub enum Sort {
     Ours,
     /// The same, and what it puts back into state/ comes one after the other.
     PutsBack,
+    /// The same, for one profile or several: each has an entry of its own, and apt may have written its
+    /// logs before anything counts.
+    Moves,
     /// Something writes into `lab` as it goes (apt, dpkg, a path put back): how far it got, and then a
     /// point that is as before.
     Live,
@@ -25,9 +28,9 @@ pub enum Sort {
 pub struct Step {
     pub name: &'static str,
     pub sort: Sort,
-    act: Box<dyn Fn(&mut Machine) -> Done>,
+    pub act: Box<dyn Fn(&mut Machine) -> Done>,
     /// How it ends: a package run may fail on purpose.
-    status: i32,
+    pub status: i32,
     /// See recording.rs.
     pub again: Option<&'static [&'static str]>,
 }
@@ -40,7 +43,7 @@ impl Step {
     }
 }
 
-fn step(name: &'static str, sort: Sort, act: impl Fn(&mut Machine) -> Done + 'static) -> Step {
+pub fn step(name: &'static str, sort: Sort, act: impl Fn(&mut Machine) -> Done + 'static) -> Step {
     Step { name, sort, act: Box::new(act), status: 0, again: None }
 }
 
@@ -56,17 +59,27 @@ fn init() -> Step {
     })
 }
 
-/// Everything, on a real Debian root (a tarball) with our package in it; `archive` is the test archive, `small`
-/// the tiny root.
-pub fn whole(root: String, archive: Vec<u8>, small: String) -> Vec<Step> {
-    let mut steps = packages(root, archive);
-    steps.extend(bases(small));
+/// What the workload is made from.
+pub struct Sources {
+    /// A real Debian root with our package in it (a tarball), and the one that follows it.
+    pub root: String,
+    pub next: String,
+    /// The test archive.
+    pub archive: Vec<u8>,
+    /// The tiny root.
+    pub small: String,
+}
+
+pub fn whole(from: Sources) -> Vec<Step> {
+    let mut steps = packages(from.root, from.archive);
+    steps.extend(bases(from.small.clone()));
     steps.extend(data());
     steps.extend(resets());
+    steps.extend(crate::moves::steps(from.next, from.small));
     steps
 }
 
-fn apt(words: &str) -> String {
+pub fn apt(words: &str) -> String {
     format!("apt-get -qq -y -o Dpkg::Options::=--force-confold {words} 2>&1")
 }
 

@@ -97,6 +97,135 @@ fn a_profile_in_use_changes_over_when_it_is_left() {
     rig.verify();
 }
 
+/// Its check finds nothing that blocks, and in the sandbox dpkg fails: the proof does not hold.
+const NEVER_PROVED: &str =
+    "rm /usr/bin/dpkg; printf '#!/bin/sh\\nexit 1\\n' > /usr/bin/dpkg; chmod +x /usr/bin/dpkg";
+
+#[test]
+fn who_is_named_and_cannot_move_moves_nothing() {
+    let rig = alike();
+    for id in ["odd", "other"] {
+        rig.profile(&["create", id, "--base", "1"]).ok();
+    }
+    rig.sh("odd", NEVER_PROVED);
+    rig.profile(&["run", "lab", "sh", "-c", "echo damaged > /var/lib/dpkg/status"]).ok();
+    let entries = rig.entries(".pool").len();
+    // Seen before anything began.
+    for args in
+        [&["flip", "2", "--profiles", "lab", "--yes"][..], &["flip", "2", "--profiles", "lab", "--dry-run"]]
+    {
+        let ended = rig.base(args);
+        assert_eq!(ended.status, 2, "{}", ended.err);
+        assert!(ended.err.contains("not one of the profiles that are named can move: lab:"), "{}", ended.err);
+    }
+    assert_eq!((rig.entries(".pool").len(), &*current(&rig)), (entries, "1"));
+    // Seen by the proof only.
+    let ended = rig.base(&["flip", "2", "--profiles", "lab,odd", "--yes"]);
+    assert_eq!(ended.status, 2, "{}", ended.err);
+    assert!(ended.err.contains("odd on base 2 does not hold"), "{}", ended.err);
+    assert_eq!(rig.last_entry(".pool").1["state"], "failed");
+    stand_on(&rig, ["1", "1", "1"]);
+    assert_eq!(current(&rig), "1");
+    rig.base(&["rollback", "--yes"]).says(64, "there is no flip to take back");
+    // One that fails on the way stops no other.
+    let ended = rig.base(&["flip", "2", "--profiles", "odd,other", "--yes"]);
+    assert_eq!(ended.status, 1, "{}", ended.err);
+    assert!(ended.out.contains("odd    stays: odd on base 2 does not hold"), "{}", ended.out);
+    assert!(ended.out.contains("other  moved"), "{}", ended.out);
+    let (_, entry) = rig.last_entry(".pool");
+    assert_eq!((&entry["state"], entry["moved"].as_object().unwrap().len()), (&"completed".into(), 1));
+    stand_on(&rig, ["1", "1", "2"]);
+    assert_eq!(current(&rig), "2");
+    rig.base(&["rollback", "--yes"]).ok();
+    stand_on(&rig, ["1", "1", "1"]);
+    assert_eq!(current(&rig), "1");
+    // Nobody is named: new profiles stand on it, whoever stays.
+    rig.sh("other", "touch /srv/x; rm /etc/pam.conf");
+    let ended = rig.base(&["flip", "2", "--yes"]);
+    assert_eq!(ended.status, 1, "{}", ended.err);
+    assert_eq!(current(&rig), "2");
+    rig.verify();
+}
+
+#[test]
+fn what_waits_for_its_start_is_dropped_by_a_rollback() {
+    let rig = alike();
+    let running = rig.start_waiting("lab");
+    rig.base(&["flip", "2", "--yes"]).ok();
+    // Not looked into: reading a file there would be writing its time.
+    assert_eq!(rig.names("@profiles/lab/roots").len(), 2);
+    let dry = rig.base(&["rollback", "--dry-run"]);
+    assert!(dry.out.contains("lab  would go back"), "{}", dry.out);
+    rig.base(&["rollback", "--yes"]).ok();
+    assert_eq!((&*base_of(&rig, "lab"), rig.names("@profiles/lab/roots").len()), ("1", 1));
+    let entries: Vec<_> = rig.entries("lab").into_iter().map(|(_, entry)| entry).collect();
+    let told: Vec<_> =
+        entries.iter().map(|e| (e["kind"].as_str().unwrap(), e["state"].as_str().unwrap())).collect();
+    assert_eq!(told[1..], [("rebase", "cancelled"), ("cancel", "completed")]);
+    running.end();
+    rig.sh("lab", "true");
+    assert_eq!((&*base_of(&rig, "lab"), &*current(&rig)), ("1", "1"));
+    rig.verify();
+}
+
+/// As a power cut leaves it: what it did is done, and it noted nothing.
+fn cut(rig: &Rig, number: u64, mut entry: serde_json::Value) {
+    let entries = rig.in_pool("@journal/entries/.pool");
+    fs::remove_file(entries.join(format!("{number}.json"))).unwrap();
+    for field in ["moved", "ended", "outcome"] {
+        entry.as_object_mut().unwrap().remove(field);
+    }
+    entry["state"] = "open".into();
+    fs::write(entries.join(format!("{number}.open.json")), entry.to_string()).unwrap();
+}
+
+fn new_profiles_stand_on(rig: &Rig, base: &str) {
+    fs::remove_file(rig.in_pool("@base/current")).unwrap();
+    std::os::unix::fs::symlink(base, rig.in_pool("@base/current")).unwrap();
+}
+
+#[test]
+fn a_flip_and_a_rollback_that_were_cut_can_be_taken_back_and_gone_on_with() {
+    let rig = alike();
+    for id in ["odd", "other"] {
+        rig.profile(&["create", id, "--base", "1"]).ok();
+    }
+    let flip = |args: &[&str]| {
+        rig.base(&[&["flip", "2", "--yes"], args].concat());
+        rig.last_entry(".pool")
+    };
+    // Two are moved by it, and one was moved by hand: that one is not part of it.
+    rig.profile(&["rebase", "odd", "--base", "2", "--yes"]).ok();
+    let (number, entry) = flip(&[]);
+    stand_on(&rig, ["2", "2", "2"]);
+    cut(&rig, number, entry);
+    new_profiles_stand_on(&rig, "1");
+    rig.base(&["rollback", "--yes"]).ok();
+    stand_on(&rig, ["1", "2", "1"]);
+    assert_eq!(current(&rig), "1");
+
+    // One is moved before the cut, and the next flip does the rest: one rollback takes back both.
+    let (first, entry) = flip(&["--profiles", "lab"]);
+    cut(&rig, first, entry);
+    let (second, entry) = flip(&[]);
+    assert_eq!((&entry["target"], &entry["from"]), (&first.into(), &"1".into()));
+    stand_on(&rig, ["2", "2", "2"]);
+    // A rollback that was cut is done again, with what it had put back already.
+    rig.base(&["rollback", "--yes"]).ok();
+    let (number, entry) = rig.last_entry(".pool");
+    assert_eq!((&entry["kind"], &entry["target"]), (&"rollback".into(), &second.into()));
+    stand_on(&rig, ["1", "2", "1"]);
+    cut(&rig, number, entry);
+    new_profiles_stand_on(&rig, "2");
+    rig.undo(&["--profile", "other", "--redo", "--yes"]).ok();
+    let again = rig.base(&["rollback", "--yes"]).ok();
+    assert!(again.out.contains("lab    is there already"), "{}", again.out);
+    stand_on(&rig, ["1", "2", "1"]);
+    assert_eq!(current(&rig), "1");
+    rig.base(&["rollback", "--yes"]).says(64, "there is no flip to take back");
+    rig.verify();
+}
+
 /// What is written while the new root is made: the sandbox waits in a trigger until it was.
 fn written_meanwhile(what: &str) -> (Rig, crate::rig::Ended) {
     let rig = alike();

@@ -20,6 +20,7 @@ mod brought;
 mod carried;
 mod decided;
 mod flip;
+mod full;
 mod merged;
 mod real;
 mod refused;

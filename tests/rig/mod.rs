@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 
+pub mod full;
 pub mod life;
 pub mod root;
 pub mod tree;

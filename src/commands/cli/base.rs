@@ -102,11 +102,23 @@ flipper-base mark-good 13.1")]
     },
     Flip(super::Flip),
     Rollback(super::Rollback),
-    /// Remove a base nothing stands on
-    #[command(after_help = "\
-Examples:\n  flipper-base prune 13.1")]
+    /// Remove bases nothing stands on
+    #[command(
+        long_about = "\
+Remove bases nothing stands on, after showing every base with every reason it is kept for. Kept are the current one, \
+the last good one, what a root, a point or the pristine state of a profile stands on (also of a deleted profile, and \
+points until flipper-profile prune lets go of them), and what is mounted. A candidate newer than the current base is \
+kept too, because it was fetched to be flipped to; it goes when it is named.",
+        after_help = "\
+Examples:\n  flipper-base prune --dry-run    every base, and why it is kept\n  \
+flipper-base prune\n  \
+flipper-base prune 13.1         only this one"
+    )]
     Prune {
-        /// The base
-        version: String,
+        /// Only this base
+        version: Option<String>,
+        /// Say what would go and why the others are kept, and stop
+        #[arg(long)]
+        dry_run: bool,
     },
 }

@@ -9,8 +9,10 @@ use clap::Args;
 current when all of that is done. Without --profiles those move whose check finds nothing to decide; the others are \
 listed with what holds them, and stay where they are. Whoever is named moves with the safe defaults, as \
 `flipper-profile rebase` would. One that cannot be proved stays, and stops no other.\n\n\
-`flipper-base rollback` puts all of it back.\n\n\
-Exit status: 0 all of them moved, 1 some stay, 2 refused and nothing changed.",
+`flipper-base rollback` puts all of it back. A flip that a power cut or a full disk ends has moved whom it has moved: \
+the same flip again does the rest, and one rollback takes back both.\n\n\
+Exit status: 0 all of them moved, 1 some stay, 2 refused: not one of the named can move, and nothing changed; 3 it \
+could not go on.",
     after_help = "\
 Examples:\n  flipper-base flip 13.2 --dry-run          who would move, and who would not\n  \
 flipper-base flip 13.2                    those that are clean\n  \

@@ -18,7 +18,7 @@ get() {
 }
 
 step() {
-	echo "$1" >"$d/step"
+	/bin/echo "$1" >"$d/step" || exit 20
 	echo "== $1"
 }
 
@@ -37,8 +37,12 @@ step triggers
 dpkg --configure --pending || exit 24
 dpkg --triggers-only --pending || exit 24
 step proof
+# What could not be written down whole proves nothing: dpkg ends with 2 then. (The shell's own echo does not say
+# why it could not write.)
 dpkg --audit >"$d/audit" 2>&1
-get check >"$d/check" 2>&1 || echo "E: apt-get check ended with $?" >>"$d/check"
-dpkg --verify >"$d/verify" 2>/dev/null
-echo "done" >"$d/step"
+[ $? -le 1 ] || exit 25
+get check >"$d/check" 2>&1 || /bin/echo "E: apt-get check ended with $?" >>"$d/check" || exit 25
+dpkg --verify >"$d/verify"
+[ $? -le 1 ] || exit 25
+/bin/echo "done" >"$d/step" || exit 25
 exit 0

@@ -50,6 +50,10 @@ impl Proof<'_> {
     }
 
     fn solved(&self, ended: &Ended) -> Result<()> {
+        if ended.is_full {
+            let program = format!("apt and dpkg of {}", self.facts.id);
+            return Err(Error::Child { program, why: Error::NO_SPACE.into() });
+        }
         let why = match (ended.status, &*ended.step) {
             (0, "done") => return self.quiet(ended),
             (_, "update") => "packages are needed, and the package lists could not be fetched",

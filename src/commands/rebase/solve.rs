@@ -33,6 +33,8 @@ pub struct Ended {
     pub audit: String,
     pub check: String,
     pub verify: Vec<u8>,
+    /// It ended because there is no room: that says nothing of the base.
+    pub is_full: bool,
 }
 
 impl Bench {
@@ -72,9 +74,11 @@ impl Bench {
         let text =
             |name: &str| Ok::<_, Error>(files::read_if_there(&self.dir.join(name))?.unwrap_or_default());
         let line = |name: &str| Ok::<_, Error>(String::from_utf8_lossy(&text(name)?).trim().to_owned());
+        let step = line("step")?;
         Ok(Ended {
             status,
-            step: line("step")?,
+            is_full: (status, &*step) != (0, "done") && ran_out_of_room(log)?,
+            step,
             audit: line("audit")?,
             check: line("check")?,
             verify: text("verify")?,
@@ -85,6 +89,12 @@ impl Bench {
         let top = self.dir.parent().unwrap_or(&self.dir);
         files::keeping_times(top, || files::remove_tree(&self.dir))
     }
+}
+
+/// As the programs say it, and apt before it fetches.
+fn ran_out_of_room(log: &Path) -> Result<bool> {
+    let text = String::from_utf8_lossy(&files::read_if_there(log)?.unwrap_or_default()).into_owned();
+    Ok([Error::NO_SPACE, "You don't have enough free space"].iter().any(|words| text.contains(words)))
 }
 
 /// What the base has stays as the base has it (apt_preferences(5): 1001 also downgrades).

@@ -56,7 +56,7 @@ fn the_last_good_base_is_never_pruned() {
     let said = rig.base(&["mark-good", "13.2"]).ok().out;
     assert_eq!(said, "base 13.2 is last good\n");
     assert_eq!(good(&rig).as_deref(), Some(Path::new("13.2")));
-    rig.base(&["prune", "13.2", "--yes"]).refused("base 13.2 is used by whoever falls back: it is last good");
+    rig.base(&["prune", "13.2", "--yes"]).refused("base 13.2 is kept: last good");
     rig.base(&["mark-good", "13.9"]).refused("there is no base 13.9");
     rig.base(&["mark-good", "../x"]).says(64, "is not a base version");
     assert_eq!(good(&rig).as_deref(), Some(Path::new("13.2")));
