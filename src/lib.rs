@@ -103,6 +103,10 @@
 //! - a root that a repair or a rebase made and that is dropped before its start is told from one somebody wrote
 //!   into by its btrfs generation, noted in the entry before the pointer moves: there is no point to hold it
 //!   against (`commands/remake.rs`, `commands/left.rs`);
+//! - a root that was not proved is kept for looking as `roots/57.refused` (`system/refused.rs`): its name is no
+//!   number, so nothing takes it for a root that could become current;
+//! - what a person decides (`policy/check/decided.rs`) goes into the look itself, so that findings, plan, plan hash
+//!   and what is done all follow from the same decisions; a text is merged only where that is clean;
 //! - flags of chattr(1) that were set through an overlay lie in an attribute of overlayfs's own, and count as a
 //!   change of the file.
 
