@@ -8,7 +8,7 @@ use crate::model::error::Result;
 use crate::model::layout::{ProfileDir, RootDir};
 use crate::model::{BaseVersion, EntryNumber};
 use crate::policy::bases::{self, Base, Facts, Kept, Standing};
-use crate::system::{base, files, mountinfo, roots};
+use crate::system::{base, files, mountinfo, refused, roots};
 
 use super::report;
 use super::session::Session;
@@ -33,13 +33,15 @@ pub fn on(session: &Session, version: &BaseVersion) -> Result<Vec<Standing>> {
     for name in files::names(&profiles)? {
         let dir = ProfileDir::at(profiles.join(&name));
         let pristine = dir.pristine();
+        let refused = refused::find(&dir)?.filter(|(_, root)| stands(root, version));
         let standing = Standing {
+            refused: refused.map(|(number, _)| number),
             name: name.to_string_lossy().into_owned(),
             roots: numbers(&dir.roots(), version)?,
             points: numbers(&dir.snapshots(), version)?,
             pristine: pristine.path().is_dir() && stands(&pristine, version),
         };
-        if standing.pristine || !standing.roots.is_empty() || !standing.points.is_empty() {
+        if standing != (Standing { name: standing.name.clone(), ..Standing::default() }) {
             found.push(standing);
         }
     }
@@ -54,8 +56,11 @@ fn stands(root: &RootDir, version: &BaseVersion) -> bool {
 
 /// What is in there under any other name than a number is nobody's to judge, and counts as the first.
 fn numbers(made: &Path, version: &BaseVersion) -> Result<Vec<EntryNumber>> {
-    let is_state = |name: &OsString| name.as_encoded_bytes().ends_with(b".state");
-    let names = files::names(made)?.into_iter().filter(|name| !is_state(name));
+    let is_none = |name: &OsString| {
+        let name = name.as_encoded_bytes();
+        name.ends_with(b".state") || name.ends_with(b".refused")
+    };
+    let names = files::names(made)?.into_iter().filter(|name| !is_none(name));
     let standing = names.filter(|name| stands(&RootDir::at(made.join(name)), version));
     let number =
         |name: OsString| name.to_str().and_then(|name| name.parse().ok()).unwrap_or(EntryNumber::FIRST);
@@ -68,6 +73,7 @@ fn numbers(made: &Path, version: &BaseVersion) -> Result<Vec<EntryNumber>> {
 pub fn short(standing: &Standing) -> String {
     let points = report::count(standing.points.len(), "point", "points");
     match (standing.roots.len(), standing.points.len()) {
+        (0, 0) if standing.refused.is_some() => format!("{} (only a root that was refused)", standing.name),
         (0, 0) => format!("{} (only its pristine state)", standing.name),
         (_, 0) => standing.name.clone(),
         (0, _) => format!("{} (only {points})", standing.name),

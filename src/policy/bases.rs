@@ -35,6 +35,8 @@ pub struct Standing {
     pub roots: Vec<EntryNumber>,
     pub points: Vec<EntryNumber>,
     pub pristine: bool,
+    /// The entry of a rebase that was not proved; its root is kept for looking.
+    pub refused: Option<EntryNumber>,
 }
 
 /// Why a base is kept.
@@ -110,6 +112,11 @@ impl Standing {
             let of = who.strip_prefix("profile ").unwrap_or(&who);
             parts.push(format!("{} of {of} (until prune lets go of them)", numbered("point", &self.points)));
         }
+        if let Some(number) = self.refused {
+            parts.push(format!(
+                "{who} has a root on it that was refused (entry {number}, until the next rebase or prune)"
+            ));
+        }
         if self.pristine && parts.is_empty() {
             parts.push(format!("{who} was made on it (its pristine state)"));
         }
@@ -143,7 +150,13 @@ mod tests {
 
     fn standing(name: &str, roots: &[u64], points: &[u64], pristine: bool) -> Standing {
         let numbers = |these: &[u64]| these.iter().map(|n| number(*n)).collect();
-        Standing { name: name.into(), roots: numbers(roots), points: numbers(points), pristine }
+        Standing {
+            name: name.into(),
+            roots: numbers(roots),
+            points: numbers(points),
+            pristine,
+            refused: None,
+        }
     }
 
     fn base(version: &str, standing: Vec<Standing>, mounted: Option<&str>) -> Base {

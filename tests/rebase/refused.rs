@@ -89,7 +89,7 @@ fn what_was_refused_is_kept_for_looking() {
     assert_eq!(roots(&rig), [current.to_string(), refused.clone()]);
     let space = rig.profile(&["space", "lab"]).ok().out;
     assert!(space.contains(&format!("root {number} (refused)")), "{space}");
-    rig.base(&["prune", "13.2", "--yes"]).refused("is used by lab");
+    rig.base(&["prune", "13.2", "--yes"]).refused("profile lab has a root on it that was refused");
     rig.profile(&["mount", "lab@1", "--refused", at.to_str().unwrap()]).says(64, "--refused");
 
     rebase(&rig, &["--base", "13.2"]);
