@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::model::edit::Edit;
@@ -252,7 +251,7 @@ fn carry_out(session: &Session, moving: &Move, entry: &mut Entry, root: &RootDir
     let proof = prove::Proof { facts, bases, planned: &planned, root };
     let proved = proof.of(&ended);
     bench.remove()?;
-    proved.map_err(|error| no_room(error, root, &papers.join("apt.log")))?;
+    proved?;
     tracing::debug!("proved");
     spinner.finish_and_clear();
     entry.state_gone =
@@ -260,20 +259,6 @@ fn carry_out(session: &Session, moving: &Move, entry: &mut Entry, root: &RootDir
     let changes = undo_plan::changes_between(session, point, root.clone())?;
     entry.changes = changes.unwrap_or_default();
     Ok(outcome(saved.len(), &papers))
-}
-
-/// Where it was for want of room that apt or dpkg came to no end, that is what is to be said.
-fn no_room(error: Error, root: &RootDir, log: &Path) -> Error {
-    const SAID: &[u8] = b"No space left on device";
-    let text = fs::read(log).unwrap_or_default();
-    match text.windows(SAID.len()).any(|window| window == SAID) {
-        true => Error::Io {
-            path: root.path().into(),
-            action: "work in",
-            source: io::ErrorKind::StorageFull.into(),
-        },
-        false => error,
-    }
 }
 
 /// What apt and the triggers made anew, and is as the new base has it, shows through.

@@ -35,6 +35,9 @@ const MARGIN: &str = ".margin";
 /// Free bytes below which nobody even tries.
 const ENOUGH: u64 = 40 << 20;
 
+/// Free bytes with which a package run comes to no end.
+const A_LITTLE: u64 = 4 << 20;
+
 /// Who needs the room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum For {
@@ -102,6 +105,11 @@ fn give_back(layout: &Layout, who: For) -> Result<bool> {
 fn is_whole(layout: &Layout) -> bool {
     let dir = layout.reserve();
     PORTIONS.iter().all(|name| dir.join(name).exists()) && !dir.join(MARGIN).exists()
+}
+
+/// Is there no room to write even a little? (Of data: who has none of metadata is told by the kernel.)
+pub fn is_full(layout: &Layout) -> Result<bool> {
+    Ok(room(layout)?.1 < A_LITTLE)
 }
 
 /// Makes what is missing of it, when there is room for it and for a portion more: a file system must not

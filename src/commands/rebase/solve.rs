@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use crate::commands::session::{ProfileFacts, Session};
 use crate::model::EntryNumber;
 use crate::model::error::{At, Error, Result};
-use crate::model::layout::RootDir;
+use crate::model::layout::{Layout, RootDir};
 use crate::system::assemble::Assembly;
-use crate::system::{files, sandbox};
+use crate::system::{files, reserve, sandbox};
 
 use super::{Bases, Planned};
 
@@ -77,7 +77,7 @@ impl Bench {
         let step = line("step")?;
         Ok(Ended {
             status,
-            is_full: (status, &*step) != (0, "done") && ran_out_of_room(log)?,
+            is_full: (status, &*step) != (0, "done") && ran_out_of_room(&session.pool.layout, log)?,
             step,
             audit: line("audit")?,
             check: line("check")?,
@@ -91,8 +91,11 @@ impl Bench {
     }
 }
 
-/// As the programs say it, and apt before it fetches.
-fn ran_out_of_room(log: &Path) -> Result<bool> {
+/// As the programs say it, and apt before it fetches; where not even that could be written, there is no room.
+fn ran_out_of_room(layout: &Layout, log: &Path) -> Result<bool> {
+    if reserve::is_full(layout)? {
+        return Ok(true);
+    }
     let text = String::from_utf8_lossy(&files::read_if_there(log)?.unwrap_or_default()).into_owned();
     Ok([Error::NO_SPACE, "You don't have enough free space"].iter().any(|words| text.contains(words)))
 }
