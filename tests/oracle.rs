@@ -16,6 +16,8 @@ mod elf;
 mod settings;
 #[path = "oracle/strictness.rs"]
 mod strictness;
+#[path = "oracle/text_merge.rs"]
+mod text_merge;
 
 use std::process::Command;
 

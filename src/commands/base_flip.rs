@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::entry::{FROM_BASE, MOVED};
 use crate::model::error::{Error, Exit, Result};
 use crate::model::{BaseVersion, Entry, EntryNumber, Kind, ProfileId, State};
+use crate::policy::check::decided::Decisions;
 use crate::policy::check::finding::Verdict;
 use crate::system::locks::Lock;
 use crate::system::{base, driver, files, roots};
@@ -86,7 +87,7 @@ fn look(session: &Session, to: &BaseVersion, whom: &Whom) -> Result<BTreeMap<Pro
 }
 
 fn one(session: &Session, id: &ProfileId, to: &BaseVersion, whom: &Whom) -> Result<Going> {
-    let moving = Move::look(session, id, to.clone(), false)?;
+    let moving = Move::look(session, id, to.clone(), Decisions::default(), false)?;
     moving.need_no_blocker()?;
     let verdict = moving.checked().verdict();
     Ok(match (whom, verdict) {
@@ -122,7 +123,7 @@ fn move_all(
     let mut moved = BTreeMap::new();
     for (id, going) in going.iter_mut().filter(|(_, going)| matches!(going, Going::Moves)) {
         report::note(format_args!("{id}: moving to base {to}"));
-        let done = Move::look(session, id, to.clone(), true).and_then(|moving| {
+        let done = Move::look(session, id, to.clone(), Decisions::default(), true).and_then(|moving| {
             moving.need_no_blocker()?;
             moving.go(session)
         });

@@ -4,14 +4,17 @@ use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
+use crate::model::edit::From;
 use crate::model::error::{Error, Exit, Result};
 use crate::model::layout::RootDir;
 use crate::model::tree::{Tree, Triple};
 use crate::model::{BaseVersion, ProfileId};
 use crate::policy::check::class::Class;
+use crate::policy::check::decided::Decisions;
 use crate::policy::check::finding::{Finding, Verdict};
 use crate::policy::check::side::Texts;
 use crate::policy::check::{self, Trees, procedure};
+use crate::policy::text_merge;
 use crate::system::layers::{Merged, Upper};
 use crate::system::manifest::ManifestFile;
 use crate::system::{elf, object, roots};
@@ -136,7 +139,7 @@ fn compare(
 ) -> Result<Look> {
     let begin = SystemTime::now();
     let upper = Upper::read(root, old.1, new.1)?;
-    let (findings, plan_hash) = examined(&upper, id, old, new, |trees, look| {
+    let (findings, plan_hash) = examined(&upper, id, old, new, &Decisions::default(), |trees, look| {
         let findings = check::findings(look)?;
         let plan_hash = plan_hash(&trees.names, trees.triples, trees.mine, &findings)?;
         Ok((findings, plan_hash))
@@ -150,6 +153,7 @@ pub fn examined<T>(
     id: &ProfileId,
     (base, old): (&BaseVersion, &ManifestFile),
     (candidate, new): (&BaseVersion, &ManifestFile),
+    decided: &Decisions,
     ask: impl FnOnce(&Trees, &check::Look) -> Result<T>,
 ) -> Result<T> {
     let mine = Merged { upper, base: old };
@@ -166,6 +170,11 @@ pub fn examined<T>(
         new_largest_inode: new.largest_inode,
         elf: &|path| elf::read(&upper.on_disk(path)),
         md5: &|path| object::md5(&upper.on_disk(path)),
+        text_of: &|which, path| match which {
+            From::OldBase => old.small_file(path, text_merge::LARGEST),
+            From::NewBase => new.small_file(path, text_merge::LARGEST),
+        },
+        decided,
     };
     check::with_look(&trees, |look| ask(&trees, look))
 }

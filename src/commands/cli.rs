@@ -207,7 +207,8 @@ flipper-profile run --throwaway lab apt upgrade     try it on a copy that is dro
     /// Mount a profile, or a point of it read-only (ID@N), until it is unmounted with umount(8)
     #[command(after_help = "\
 Examples:\n  flipper-profile mount lab /mnt\n  \
-flipper-profile mount lab@57 /mnt      the state before entry 57, read-only")]
+flipper-profile mount lab@57 /mnt      the state before entry 57, read-only\n  \
+flipper-profile mount lab --refused /mnt      what the last rebase refused, read-only")]
     Mount {
         /// ID, or ID@N: the state before entry N
         state: String,
@@ -216,6 +217,10 @@ flipper-profile mount lab@57 /mnt      the state before entry 57, read-only")]
         /// Mount it read-only
         #[arg(long)]
         read_only: bool,
+        /// Mount the root of the last rebase that was not proved, read-only. It is kept until the next rebase,
+        /// prune, or flipper-undo --cancel
+        #[arg(long)]
+        refused: bool,
     },
     /// Save the state of a profile by hand, to return to it with flipper-undo N
     ///

@@ -144,7 +144,7 @@ fn profile_verb(verb: cli::ProfileVerb, common: &cli::Common) -> Result<Exit> {
         Unpin { point } => pin::unpin(common, &point),
         State { verb } => state::run(common, &verb),
         Run { throwaway, id, command } => run::run(common, &id, &command, throwaway),
-        Mount { state, dir, read_only } => mount::run(common, &state, &dir, read_only),
+        Mount { state, dir, read_only, refused } => mount::run(common, &state, &dir, read_only, refused),
         Diff(args) => diff::run(common, &args),
         Save { id, note } => save::run(common, id.as_deref(), note.as_deref()),
         Log { id, number } => log::run(common, id.as_deref(), number),

@@ -1,5 +1,5 @@
-//! `flipper-profile mount ID|ID@N DIR`: the bare merged tree of a profile, or of a point read-only on
-//! the base of that point, in the namespace of whoever asked. A supervisor holds the lock until
+//! `flipper-profile mount ID|ID@N DIR`: the bare merged tree of a profile, or of a point (or of the root that a
+//! rebase refused) read-only on the base of that state, in the namespace of whoever asked. A supervisor holds the lock until
 //! umount(8).
 
 use std::fs::{self, File};
@@ -17,14 +17,20 @@ use crate::model::layout::{ProfileDir, RootDir};
 use crate::model::{EntryNumber, ProfileId};
 use crate::system::assemble::{self, Assembly};
 use crate::system::locks::Lock;
-use crate::system::{detached, guard, mountinfo, roots};
+use crate::system::{detached, guard, mountinfo, refused, roots};
 
 use super::cli::Common;
 use super::session::Session;
 use super::{pruned, report};
 
-pub fn run(common: &Common, state: &str, dir: &Path, read_only: bool) -> Result<Exit> {
+pub fn run(common: &Common, state: &str, dir: &Path, read_only: bool, refused: bool) -> Result<Exit> {
     let state: StateRef = state.parse()?;
+    if refused && state.point.is_some() {
+        return Err(Error::Usage(
+            "--refused is said of a profile, not of a point: mount ID --refused DIR".into(),
+        ));
+    }
+    let read_only = read_only || refused;
     let at = fs::canonicalize(dir).at("look at", dir)?;
     let session = Session::mending_if_allowed(common)?;
     if state.point.is_none() && !read_only {
@@ -34,6 +40,7 @@ pub fn run(common: &Common, state: &str, dir: &Path, read_only: bool) -> Result<
     let inner = PathBuf::from("/run/flipper/mount");
     fs::create_dir_all(&inner).at("make", &inner)?;
     let lock = match state.point {
+        _ if refused => mount_refused(&session, &state.profile, &profile, &inner)?,
         Some(number) => mount_point(&session, &state.profile, number, &inner)?,
         None => mount_current(&session, &profile, &inner, read_only)?,
     };
@@ -52,6 +59,13 @@ fn mount_point(session: &Session, id: &ProfileId, number: EntryNumber, inner: &P
         return Err(pruned::name(session, id, Error::PointMissing { number }));
     }
     shared(&session.pool.layout, &point, inner)
+}
+
+fn mount_refused(session: &Session, id: &ProfileId, profile: &ProfileDir, inner: &Path) -> Result<Lock> {
+    match refused::find(profile)? {
+        Some((_, root)) => shared(&session.pool.layout, &root, inner),
+        None => Err(Error::NothingRefused { profile: id.clone() }),
+    }
 }
 
 /// Read-only mounts may be many at a time; they keep the point from being deleted.

@@ -15,7 +15,7 @@ use crate::policy::retention::space::{missing, worth_going_on};
 use crate::policy::retention::{Kept, Rules};
 use crate::system::locks::Lock;
 use crate::system::reserve::{self, wait_until_cleaned};
-use crate::system::{btrfs, driver, files, guard, profiles};
+use crate::system::{btrfs, driver, files, guard, profiles, refused};
 
 use super::cli::Common;
 use super::prune_plan::{self, DeletedPlan, PoolPlan, ProfilePlan};
@@ -58,6 +58,8 @@ pub fn run(common: &Common, id: Option<&str>, dry_run: bool) -> Result<Exit> {
 struct Wanted {
     points: BTreeMap<ProfileId, Vec<EntryNumber>>,
     profiles: Vec<String>,
+    /// Profiles with a root that a rebase refused.
+    refused: Vec<ProfileId>,
     yielding: Vec<(ProfileId, EntryNumber)>,
     yielding_profiles: Vec<String>,
 }
@@ -69,13 +71,14 @@ impl Wanted {
         Wanted {
             points: going.map(|(profile, points)| (profile.id.clone(), points)).collect(),
             profiles: plan.deleted.iter().filter(|d| d.goes()).map(DeletedPlan::name).collect(),
+            refused: plan.refused().map(|(id, _)| id.clone()).collect(),
             yielding,
             yielding_profiles: deleted.into_iter().map(DeletedPlan::name).collect(),
         }
     }
 
     fn is_nothing(&self, short: bool) -> bool {
-        let surely = self.points.is_empty() && self.profiles.is_empty();
+        let surely = self.points.is_empty() && self.profiles.is_empty() && self.refused.is_empty();
         surely && !(short && (!self.yielding.is_empty() || !self.yielding_profiles.is_empty()))
     }
 
@@ -84,6 +87,9 @@ impl Wanted {
         let mut what = vec![report::count(points, "point", "points")];
         if !self.profiles.is_empty() {
             what.push(report::count(self.profiles.len(), "deleted profile", "deleted profiles"));
+        }
+        if !self.refused.is_empty() {
+            what.push(report::count(self.refused.len(), "refused root", "refused roots"));
         }
         let more = if short { ", and more while room is short" } else { "" };
         format!("let {} go for good{more}?", what.join(" and "))
@@ -95,6 +101,8 @@ impl Wanted {
 pub struct Done {
     pub points: BTreeMap<ProfileId, Vec<EntryNumber>>,
     pub profiles: Vec<String>,
+    /// Roots that a rebase refused.
+    pub refused: usize,
     /// Subvolumes whose space is not free yet.
     ids: Vec<u64>,
     /// What was wanted and could not go, and why.
@@ -116,6 +124,9 @@ fn act(session: &Session, plan: &PoolPlan, wanted: &Wanted) -> Result<Done> {
     }
     for (id, points) in &wanted.points {
         delete_points(session, &plan.rules, id, points, Kept::goes, &mut done)?;
+    }
+    for id in &wanted.refused {
+        drop_refused(session, id, &mut done)?;
     }
     if missing(&plan.rules, plan.room) > 0 {
         make_room(session, plan, wanted, &mut done)?;
@@ -201,6 +212,26 @@ fn delete_points(
     Ok(())
 }
 
+fn drop_refused(session: &Session, id: &ProfileId, done: &mut Done) -> Result<()> {
+    let dropped = session.lock_profile(id).and_then(|_lock| {
+        let dir = session.need_profile(id)?;
+        let root = refused::find(&dir)?.map(|(_, root)| btrfs::subvolume_id(root.path())).transpose()?;
+        refused::drop_kept(&session.pool, &dir)?;
+        Ok(root)
+    });
+    match dropped {
+        Ok(root) => {
+            done.refused += usize::from(root.is_some());
+            done.ids.extend(root);
+            Ok(())
+        }
+        Err(error @ (Error::Busy { .. } | Error::InUse { .. } | Error::NoSuchProfile { .. })) => {
+            done.leave(id, &error.to_string())
+        }
+        Err(other) => Err(other),
+    }
+}
+
 fn delete_profile(session: &Session, plan: &PoolPlan, name: &str, done: &mut Done) -> Result<()> {
     let layout = &session.pool.layout;
     let Some(deleted) = plan.deleted.iter().find(|deleted| deleted.name() == name) else { return Ok(()) };
@@ -269,6 +300,9 @@ impl Done {
         let mut parts = vec![report::count(points, "point", "points")];
         if !self.profiles.is_empty() {
             parts.push(report::count(self.profiles.len(), "deleted profile", "deleted profiles"));
+        }
+        if self.refused > 0 {
+            parts.push(report::count(self.refused, "refused root", "refused roots"));
         }
         parts.join(" and ")
     }

@@ -11,7 +11,7 @@ use crate::policy::retention::space::Room;
 use crate::policy::retention::time::{self, Times};
 use crate::policy::retention::{self, Deleted, Facts, Keep, Kept, Point, Rules};
 use crate::policy::space::Space;
-use crate::system::{btrfs, files, guard, locks, pool, reserve, roots};
+use crate::system::{btrfs, files, guard, locks, pool, refused, reserve, roots};
 
 use super::session::{ProfileFacts, Session};
 use super::space_parts::Group;
@@ -29,6 +29,8 @@ pub struct ProfilePlan {
     /// Why nothing of it goes now.
     pub skipped: Option<String>,
     pub points: Vec<Kept>,
+    /// The rebase whose root was refused and is kept for looking: it goes.
+    pub refused: Option<EntryNumber>,
     pub entries: Vec<Entry>,
 }
 
@@ -79,6 +81,11 @@ impl PoolPlan {
             );
         }
         (deleted, points)
+    }
+
+    /// Also of a profile that is in use.
+    pub fn refused(&self) -> impl Iterator<Item = (&ProfileId, EntryNumber)> {
+        self.profiles.iter().filter_map(|profile| Some((&profile.id, profile.refused?)))
     }
 
     pub fn is_skipping(&self) -> bool {
@@ -138,6 +145,7 @@ fn look_or_skip(session: &Session, rules: &Rules, id: ProfileId, now: &str) -> P
         id,
         skipped: Some(error.to_string()),
         points: Vec::new(),
+        refused: None,
         entries: Vec::new(),
     })
 }
@@ -166,6 +174,7 @@ pub fn look_at(session: &Session, rules: &Rules, id: &ProfileId, now: &str) -> R
         id: id.clone(),
         skipped: why_not_now(session, &facts)?,
         points: plan,
+        refused: refused::find(&facts.dir)?.map(|(number, _)| number),
         entries: facts.entries,
     })
 }

@@ -2,7 +2,9 @@
 //! the proof, the pointer.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::model::edit::Edit;
@@ -11,6 +13,8 @@ use crate::model::layout::RootDir;
 use crate::model::{BaseVersion, Entry, Kind, ProfileId};
 use crate::policy::check;
 use crate::policy::check::class::Class;
+use crate::policy::check::decided::Decisions;
+use crate::policy::check::fates::Fate;
 use crate::policy::check::finding::{Finding, Severity, Verdict};
 use crate::policy::check::truth::libraries;
 use crate::policy::rebase::{self, Plan};
@@ -18,8 +22,8 @@ use crate::system::edits::{self, Place};
 use crate::system::layers::Upper;
 use crate::system::locks::{DpkgLocks, Lock};
 use crate::system::manifest::ManifestFile;
-use crate::system::roots;
 use crate::system::state::gone;
+use crate::system::{refused, roots};
 
 use super::check::{Checked, examined, plan_hash};
 use super::cli::{self, Common};
@@ -28,6 +32,8 @@ use super::session::{ProfileFacts, Session};
 use super::stage::{self, Staged};
 use super::{numbers, report, undo_plan};
 
+mod ask;
+mod overwritten;
 mod prove;
 mod solve;
 
@@ -59,6 +65,7 @@ struct Planned {
 pub struct Move {
     pub facts: ProfileFacts,
     bases: Bases,
+    decided: Decisions,
     planned: Planned,
     _lock: Option<Lock>,
     _still: Option<DpkgLocks>,
@@ -67,16 +74,20 @@ pub struct Move {
 pub fn run(common: &Common, args: &cli::Rebase) -> Result<Exit> {
     let id: ProfileId = args.id.parse()?;
     let to: BaseVersion = args.base.parse()?;
+    let decided = Decisions::parse(args.decide.iter().map(OsString::as_os_str))?;
     let session = if args.dry_run { Session::to_read(common)? } else { Session::to_change(common)? };
-    let moving = Move::look(&session, &id, to.clone(), !args.dry_run)?;
+    let mut moving = Move::look(&session, &id, to.clone(), decided, !args.dry_run)?;
     match common.json {
         true if args.dry_run => report::json(&report::check::json(&moving.checked())),
         true => {}
-        false => report::check::page(&moving.checked(), false),
+        false => report::check::page(&moving.checked(), args.all),
     }
     moving.need_no_blocker()?;
     if args.dry_run {
         return Ok(Exit::Done);
+    }
+    if !common.yes && !common.json && report::may_ask() {
+        ask::all(&session, &mut moving)?;
     }
     report::confirm("go on?", common.yes)?;
     let staged = moving.go(&session)?;
@@ -93,7 +104,13 @@ pub fn run(common: &Common, args: &cli::Rebase) -> Result<Exit> {
 
 impl Move {
     /// `locked`: the profile's lock is held until it is done.
-    pub fn look(session: &Session, id: &ProfileId, to: BaseVersion, locked: bool) -> Result<Move> {
+    pub fn look(
+        session: &Session,
+        id: &ProfileId,
+        to: BaseVersion,
+        decided: Decisions,
+        locked: bool,
+    ) -> Result<Move> {
         session.need_profile(id)?;
         session.need_outside("a rebase")?;
         let lock = locked.then(|| session.lock_profile(id)).transpose()?;
@@ -103,8 +120,19 @@ impl Move {
         let still = locked.then(|| stage::keep_packages_still(session, &facts)).transpose()?.flatten();
         let root = facts.dir.root(facts.current);
         let bases = bases(session, &root, to)?;
-        let planned = look(&root, id, &bases)?;
-        Ok(Move { facts, bases, planned, _lock: lock, _still: still })
+        let planned = look(&root, id, &bases, &decided)?;
+        Ok(Move { facts, bases, decided, planned, _lock: lock, _still: still })
+    }
+
+    /// With these decisions.
+    fn decide(&mut self, decided: Decisions) -> Result<()> {
+        self.planned = look(&self.root(), &self.facts.id, &self.bases, &decided)?;
+        self.decided = decided;
+        Ok(())
+    }
+
+    fn root(&self) -> RootDir {
+        self.facts.dir.root(self.facts.current)
     }
 
     pub fn checked(&self) -> Checked {
@@ -131,13 +159,19 @@ impl Move {
 
     /// The caller has the person's yes.
     pub fn go(&self, session: &Session) -> Result<Staged> {
-        let Move { facts, bases, planned, .. } = self;
+        let Move { facts, bases, .. } = self;
+        refused::drop_kept(&session.pool, &facts.dir)?;
+        let decided: Vec<String> = self.decided.lines();
+        let said: String = decided.iter().map(|line| format!(" --decide '{line}'")).collect();
         let order = Order {
             kind: Kind::Rebase,
             base: bases.to.clone(),
-            command_line: format!("flipper-profile rebase {} --base {}", facts.id, bases.to),
+            command_line: format!("flipper-profile rebase {} --base {}{said}", facts.id, bases.to),
         };
-        remake(session, facts, &order, |entry, root| carry_out(session, facts, bases, planned, entry, root))
+        remake(session, facts, &order, |entry, root| {
+            entry.note_decided(decided);
+            carry_out(session, self, entry, root)
+        })
     }
 }
 
@@ -156,12 +190,16 @@ fn bases(session: &Session, root: &RootDir, to: BaseVersion) -> Result<Bases> {
     Ok(Bases { from, to, old, new })
 }
 
-fn look(root: &RootDir, id: &ProfileId, bases: &Bases) -> Result<Planned> {
+fn look(root: &RootDir, id: &ProfileId, bases: &Bases, decided: &Decisions) -> Result<Planned> {
     let upper = Upper::read(root, &bases.old, &bases.new)?;
-    examined(&upper, id, (&bases.from, &bases.old), (&bases.to, &bases.new), |trees, look| {
+    let (old, new) = ((&bases.from, &bases.old), (&bases.to, &bases.new));
+    examined(&upper, id, old, new, decided, |trees, look| {
         let findings = check::findings(look)?;
+        decided.need_choices(&findings)?;
         let plan_hash = plan_hash(&trees.names, trees.triples, trees.mine, &findings)?;
-        let installed = look.new.status.packages.iter().filter(|package| package.state.has_files());
+        // Where the profile's own stays on top, apt is not to put the base's older one in its place.
+        let rows = look.rows.iter().filter(|row| row.fate != Fate::Override);
+        let installed = rows.filter_map(|row| row.new).filter(|package| package.state.has_files());
         let pins = installed.filter_map(|p| Some((p.name.to_owned(), p.version?.to_owned()))).collect();
         Ok(Planned {
             plan: rebase::plan(look)?,
@@ -175,19 +213,13 @@ fn look(root: &RootDir, id: &ProfileId, bases: &Bases) -> Result<Planned> {
 }
 
 /// Everything between the new root and the pointer.
-fn carry_out(
-    session: &Session,
-    facts: &ProfileFacts,
-    bases: &Bases,
-    shown: &Planned,
-    entry: &mut Entry,
-    root: &RootDir,
-) -> Result<String> {
+fn carry_out(session: &Session, moving: &Move, entry: &mut Entry, root: &RootDir) -> Result<String> {
+    let Move { facts, bases, decided, planned: shown, .. } = moving;
     let layout = &session.pool.layout;
     let point = facts.dir.point(entry.number);
     // What is carried out is planned from the point itself: it cannot change any more.
     tracing::debug!("begun");
-    let planned = look(&point, &facts.id, bases)?;
+    let planned = look(&point, &facts.id, bases, decided)?;
     if planned.plan_hash != shown.plan_hash {
         return Err(Error::Busy { what: format!("{}: something changed there since the plan", facts.id) });
     }
@@ -213,25 +245,42 @@ fn carry_out(
     let ended = bench.run(session, facts, bases, (entry.number, root), &papers.join("apt.log"), needs)?;
     tracing::debug!("apt ended");
     spinner.inc(1);
+    let mut saved: BTreeSet<Vec<u8>> = planned.plan.saved.iter().cloned().collect();
+    saved.extend(overwritten::save(&point, &place)?);
     edits::carry_out(&Place { old_base: place.new_base, ..place }, &tidy(root, &facts.id, bases)?)?;
     let proof = prove::Proof { facts, bases, planned: &planned, root };
     let proved = proof.of(&ended);
     bench.remove()?;
-    proved?;
+    proved.map_err(|error| no_room(error, root, &papers.join("apt.log")))?;
     tracing::debug!("proved");
     spinner.finish_and_clear();
     entry.state_gone =
         Some(gone::between(&facts.dir.point_state(entry.number), &facts.dir.made_state(entry.number))?);
     let changes = undo_plan::changes_between(session, point, root.clone())?;
     entry.changes = changes.unwrap_or_default();
-    Ok(outcome(&planned, &papers))
+    Ok(outcome(saved.len(), &papers))
+}
+
+/// Where it was for want of room that apt or dpkg came to no end, that is what is to be said.
+fn no_room(error: Error, root: &RootDir, log: &Path) -> Error {
+    const SAID: &[u8] = b"No space left on device";
+    let text = fs::read(log).unwrap_or_default();
+    match text.windows(SAID.len()).any(|window| window == SAID) {
+        true => Error::Io {
+            path: root.path().into(),
+            action: "work in",
+            source: io::ErrorKind::StorageFull.into(),
+        },
+        false => error,
+    }
 }
 
 /// What apt and the triggers made anew, and is as the new base has it, shows through.
 fn tidy(root: &RootDir, id: &ProfileId, bases: &Bases) -> Result<Vec<Edit>> {
     let upper = Upper::read(root, &bases.new, &bases.new)?;
     let base = (&bases.to, &bases.new);
-    examined(&upper, id, base, base, |_, look| Ok(rebase::plan(look)?.edits))
+    let decided = Decisions::default();
+    examined(&upper, id, base, base, &decided, |_, look| Ok(rebase::plan(look)?.edits))
 }
 
 /// Is the new base another release? Then all of the profile's packages are brought to it.
@@ -244,8 +293,7 @@ fn needs_upgrade(old: PathBuf, new: PathBuf) -> Result<bool> {
     Ok(codename(&old)? != codename(&new)?)
 }
 
-fn outcome(planned: &Planned, papers: &Path) -> String {
-    let saved = planned.plan.saved.len();
+fn outcome(saved: usize, papers: &Path) -> String {
     match saved {
         0 => "proved".to_owned(),
         _ => format!(

@@ -10,7 +10,7 @@ use crate::model::{BaseVersion, Entry, Kind, State};
 use crate::policy::check::territory::{self, Territory};
 use crate::system::reserve::{For, with_room};
 use crate::system::state::made;
-use crate::system::{btrfs, changed, driver, edits, files, roots};
+use crate::system::{btrfs, changed, driver, edits, files, refused, roots};
 
 use super::session::{ProfileFacts, Session};
 use super::stage::{self, Staged};
@@ -133,10 +133,14 @@ fn follow(
     edits::follow(&leaves.upper(), &root.upper(), &written)
 }
 
-/// What was made goes; the state that was to be left is current as before.
+/// What was made goes, or is kept for looking where it is whole and was not proved; the state that was to be left
+/// is current as before.
 fn give_up(session: &Session, facts: &ProfileFacts, entry: &mut Entry, error: &Error) -> Result<()> {
     made::drop_both(&facts.dir, entry.number)?;
-    btrfs::delete_if_there(facts.dir.root(entry.number).path())?;
+    match error {
+        Error::NotProved { .. } => refused::keep(&session.pool, &facts.dir, entry.number)?,
+        _ => btrfs::delete_if_there(facts.dir.root(entry.number).path())?,
+    }
     btrfs::delete_if_there(facts.dir.point(entry.number).path())?;
     entry.point = false;
     stage::close(session, entry, State::Failed, Some(format!("not done: {error}")))

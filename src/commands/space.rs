@@ -6,6 +6,7 @@ use crate::model::error::{Exit, Result};
 use crate::model::{Entry, EntryNumber, ProfileId};
 use crate::policy::space::{Sizes, Space};
 use crate::system::files;
+use crate::system::refused;
 use crate::system::space::{Found, holdings};
 use crate::system::usage::{Usage, usage};
 
@@ -152,6 +153,8 @@ fn with_sizes(mut value: Value, sizes: Sizes) -> Value {
 pub struct ProfileSpace {
     pub id: ProfileId,
     pub current: EntryNumber,
+    /// The root that a rebase refused.
+    pub refused: Option<EntryNumber>,
     pub all: Sizes,
     /// Newest first, like the points.
     pub roots: Vec<(EntryNumber, Sizes)>,
@@ -192,6 +195,7 @@ fn one_profile(session: &Session, id: &str) -> Result<Exit> {
         state: space.of(&parts.others),
         id: facts.id,
         current: facts.current,
+        refused: refused::find(&facts.dir)?.map(|(number, _)| number),
         points,
     };
     match session.common.json {

@@ -4,7 +4,7 @@ use crate::model::error::{Error, Exit, Result};
 use crate::model::own::Own;
 use crate::model::{EntryNumber, ProfileId};
 use crate::policy::undo::{Ask, Plan};
-use crate::system::{btrfs, pool};
+use crate::system::{btrfs, pool, refused};
 
 use super::cli::Undo;
 use super::preview_shown::{self, Lines};
@@ -34,6 +34,11 @@ pub fn run(args: &Undo) -> Result<Exit> {
     let id = session.profile(args.profile.as_deref())?;
     let _lock = if args.dry_run { None } else { Some(session.lock_profile(&id)?) };
     let facts = undo_plan::look(&session, Some(id.as_str()))?;
+    if ask == Ask::Cancel && undo_plan::waiting(&facts).is_none() {
+        if let Some((number, _)) = refused::find(&facts.dir)? {
+            return drop_refused(&session, &facts, number, args.dry_run);
+        }
+    }
     if !args.path.is_empty() {
         return restore::run(&session, &facts, ask, &args.path, args.dry_run);
     }
@@ -43,6 +48,19 @@ pub fn run(args: &Undo) -> Result<Exit> {
     let keep = keep::asked(&args.keep, &facts)?;
     let how = How { keep, dry_run: args.dry_run, verbose: args.verbose, counts: true };
     carry_out(&session, &facts, preview, &how)
+}
+
+/// Nothing waits, but a rebase left what it refused.
+fn drop_refused(session: &Session, facts: &ProfileFacts, number: EntryNumber, dry_run: bool) -> Result<Exit> {
+    report::line(format_args!("{}: drops the root that the rebase {number} refused", facts.id));
+    if dry_run {
+        return Ok(Exit::Done);
+    }
+    report::confirm("go on?", session.common.yes)?;
+    session.pool.need_writable_format()?;
+    refused::drop_kept(&session.pool, &facts.dir)?;
+    report::line("done");
+    Ok(Exit::Done)
 }
 
 /// What was said beside the plan.

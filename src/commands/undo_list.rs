@@ -92,6 +92,7 @@ fn entry_rows(session: &Session, facts: &ProfileFacts, entry: &Entry) -> Result<
         ("state", Some(entry.state.name().to_owned())),
         ("outcome", entry.outcome.clone()),
         ("command", entry.command_line.clone()),
+        ("decided", Some(entry.decided().collect::<Vec<_>>().join(", ")).filter(|said| !said.is_empty())),
         ("kept", keep::sentence(&Keeps::of(entry))),
         ("by", person),
         ("comment", entry.comment.clone()),

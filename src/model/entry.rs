@@ -160,6 +160,9 @@ pub const FROM_BASE: &str = "from";
 /// has that, nobody wrote into it.
 const MADE_AT: &str = "made_at";
 
+/// The field of a rebase that says what the person decided, each as it can be typed: `C6:/etc/x=new`.
+const DECIDED: &str = "decided";
+
 /// The field of a repair that says what it mended, a line each.
 const MENDED: &str = "mended";
 
@@ -385,6 +388,16 @@ impl Entry {
     /// Absent: an older program made its root, or it was cut before it had made it.
     pub fn made_at(&self) -> Option<u64> {
         self.more.get(MADE_AT)?.as_u64()
+    }
+
+    pub fn note_decided(&mut self, lines: Vec<String>) {
+        if !lines.is_empty() {
+            self.more.insert(DECIDED.to_owned(), lines.into());
+        }
+    }
+
+    pub fn decided(&self) -> impl Iterator<Item = &str> {
+        self.more.get(DECIDED).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
     }
 
     pub fn note_mended(&mut self, lines: Vec<String>) {

@@ -26,6 +26,7 @@ pub enum Error {
     BadId { text: String },
     BadBaseVersion { text: String },
     BadEntryNumber { text: String },
+    BadDecision { text: String },
     NotRoot,
     NoPool,
     NotBtrfs { path: PathBuf },
@@ -64,11 +65,13 @@ pub enum Error {
     NothingToUndo { profile: ProfileId },
     NothingToRedo { profile: ProfileId, newer: Option<EntryNumber> },
     NothingToCancel { profile: ProfileId },
+    NothingRefused { profile: ProfileId },
     Waits { profile: ProfileId, entry: EntryNumber, what: String },
     NoPristine { profile: ProfileId },
     PristineOnOtherBase { profile: ProfileId, pristine: BaseVersion, now: BaseVersion },
     Blocked { base: BaseVersion, why: String },
     NotProved { profile: ProfileId, base: BaseVersion, why: String },
+    NotDecidable { what: String, why: String },
     NotKeepable { path: PathBuf, why: String },
     NotShareable { path: PathBuf, why: String },
     NotABuiltin { path: PathBuf, why: String },
@@ -88,6 +91,7 @@ impl Error {
         use Error::*;
         match self {
             Usage(_) | BadId { .. } | BadBaseVersion { .. } | BadEntryNumber { .. } => Exit::Usage,
+            BadDecision { .. } => Exit::Usage,
             Io { .. } | Child { .. } | Damaged { .. } | Index { .. } | NotWritable { .. } => Exit::CouldNot,
             NotRoot | NoPool | NotBtrfs { .. } | NotAPool { .. } | BrokenStream { .. } => Exit::CouldNot,
             _ => Exit::Refused,
@@ -96,7 +100,8 @@ impl Error {
 
     pub fn is_no_space(&self) -> bool {
         const ENOSPC: i32 = 28;
-        matches!(self, Error::Io { source, .. } if source.raw_os_error() == Some(ENOSPC))
+        matches!(self, Error::Io { source, .. } if source.raw_os_error() == Some(ENOSPC)
+            || source.kind() == io::ErrorKind::StorageFull)
     }
 
     /// What to do next, when one thing helps.
@@ -106,6 +111,12 @@ impl Error {
             BadId { .. } => "an id is 1 to 32 of a-z, 0-9 and -, and does not begin with -".into(),
             BadBaseVersion { .. } => "a version is 1 to 48 of letters, digits and . + ~ -, e.g. 13.2".into(),
             BadEntryNumber { .. } | NoSuchEntry { .. } => "list entries with: flipper-undo --list".into(),
+            BadDecision { .. } => {
+                "a decision is CLASS:PATH=keep, =new or =merge, e.g. --decide C6:/etc/tool.conf=new".into()
+            }
+            NotDecidable { .. } => {
+                "what can be decided, and how it is typed: the same with --dry-run --all".into()
+            }
             NotRoot => "run it with sudo".into(),
             NoPool => {
                 "make one with: flipper-profile init --image pool.img --size 8G, or name one with --pool"
@@ -157,7 +168,9 @@ impl Error {
                 format!("go back by number: flipper-undo --profile {profile} --list; or make a fresh profile: flipper-profile create NEW")
             }
             Blocked { base, .. } => format!("all of it: flipper-profile check --base {base} --all"),
-            NotProved { .. } => "what apt and dpkg said: flipper-undo --list names the entry, apt.log lies in @journal/entries/ID/N".into(),
+            NotProved { profile, .. } => format!(
+                "look at it: flipper-profile mount {profile} --refused DIR; what apt and dpkg said is in apt.log of its entry, in @journal/entries/{profile}"
+            ),
             PristineOnOtherBase { profile, pristine, .. } => {
                 format!("a fresh profile on it: flipper-profile create NEW --base {pristine}; back to before {profile} moved: flipper-undo --profile {profile} --list")
             }
@@ -179,6 +192,7 @@ impl fmt::Display for Error {
             BadId { text } => write!(out, "{text:?} is not a profile id"),
             BadBaseVersion { text } => write!(out, "{text:?} is not a base version"),
             BadEntryNumber { text } => write!(out, "{text:?} is not an entry number"),
+            BadDecision { text } => write!(out, "{text:?} is not a decision"),
             NotRoot => write!(out, "this needs root"),
             NoPool => write!(out, "there is no pool: this machine has no flipper profiles yet"),
             NotBtrfs { path } => write!(out, "{} is not on btrfs, and a pool must be", path.display()),
@@ -254,6 +268,12 @@ impl fmt::Display for Error {
             NothingToUndo { profile } => write!(out, "nothing to undo in profile {profile}"),
             NothingToRedo { profile, .. } => write!(out, "nothing to redo in profile {profile}"),
             NothingToCancel { profile } => write!(out, "nothing waits for a boot in profile {profile}"),
+            NothingRefused { profile } => {
+                write!(
+                    out,
+                    "no root of {profile} was refused and kept: the last rebase was proved, or there was none"
+                )
+            }
             Waits { profile, entry, what } => {
                 write!(out, "entry {entry} waits for the next start of {profile}: {what} must wait for it")
             }
@@ -268,6 +288,7 @@ impl fmt::Display for Error {
             NotProved { profile, base, why } => {
                 write!(out, "{profile} on base {base} does not hold, and stays where it is: {why}")
             }
+            NotDecidable { what, why } => write!(out, "{what} cannot be decided: {why}"),
             NotKeepable { path, why } => write!(out, "{} cannot be kept: {why}", path.display()),
             NotShareable { path, why } => write!(out, "{} cannot be shared: {why}", path.display()),
             NotABuiltin { path, why } => write!(out, "{} is no built-in profile: {why}", path.display()),

@@ -22,5 +22,6 @@ pub mod span;
 pub mod state;
 pub mod state_line;
 pub mod text_diff;
+pub mod text_merge;
 pub mod told;
 pub mod undo;

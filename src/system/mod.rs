@@ -34,6 +34,7 @@ pub mod profiles;
 pub mod programs;
 pub mod putback;
 pub mod receive;
+pub mod refused;
 pub mod reserve;
 pub mod roots;
 pub mod sandbox;

@@ -96,3 +96,46 @@ fn a_profile_in_use_changes_over_when_it_is_left() {
     assert_eq!(base_of(&rig, "lab"), "2");
     rig.verify();
 }
+
+/// What is written while the new root is made: the sandbox waits in a trigger until it was.
+fn written_meanwhile(what: &str) -> (Rig, crate::rig::Ended) {
+    let rig = alike();
+    let waits = "#!/bin/sh\n[ \"$1\" = triggered ] || exit 0\ntouch /home/asked\n\
+                 while [ ! -e /home/done ]; do sleep 0.1; done\n";
+    rig.mounted("lab", |dir| {
+        let scratch = rig.dir.path();
+        let deb = crate::deb::Deb::new("waits", "1").control("triggers", "interest-noawait waits\n");
+        crate::case::Tree { dir, scratch }.install(&[deb.control("postinst", waits)]);
+    });
+    let line = format!(
+        "mkdir -p /var/spool/mine; echo ready; while [ ! -e /home/asked ]; do sleep 0.1; done\n\
+         {what}\ntouch /home/done; exec sleep 600"
+    );
+    let running = rig.start(&["run", "lab", "sh", "-c", &line]);
+    let ended = rig.profile(&["rebase", "lab", "--base", "2", "--yes"]);
+    running.end();
+    assert!(rig.in_pool("@data/home/done").exists(), "it was written meanwhile: {}", ended.err);
+    (rig, ended)
+}
+
+#[test]
+fn what_is_written_as_time_goes_by_comes_along() {
+    let (rig, ended) = written_meanwhile("echo late > /var/spool/mine/late; rm -f /var/spool/mine/none");
+    ended.ok();
+    assert_eq!(base_of(&rig, "lab"), "2");
+    assert_eq!(rig.sh("lab", "cat /var/spool/mine/late"), "late");
+    rig.verify();
+}
+
+#[test]
+fn anything_else_voids_the_plan_and_leaves_nothing() {
+    let (rig, ended) = written_meanwhile("echo late > /etc/late; echo late > /var/spool/mine/late");
+    ended.refused("lab: /etc/late changed meanwhile");
+    assert_eq!(base_of(&rig, "lab"), "1");
+    let (_, entry) = rig.last_entry("lab");
+    assert_eq!((&entry["kind"], &entry["state"]), (&"rebase".into(), &"failed".into()));
+    assert_eq!(rig.names("@profiles/lab/roots"), [rig.current("lab").to_string()]);
+    assert_eq!(rig.names("@profiles/lab/snapshots").len(), 0);
+    assert_eq!(rig.sh("lab", "cat /etc/late /var/spool/mine/late"), "late\nlate");
+    rig.verify();
+}

@@ -16,6 +16,9 @@ mod rig;
 mod alike;
 #[path = "../rig/booted.rs"]
 mod booted;
+mod brought;
+mod carried;
+mod decided;
 mod flip;
 mod merged;
 mod real;

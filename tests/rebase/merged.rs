@@ -122,6 +122,7 @@ is "$(cat agreed)" 2 C3
 is "$(cat gone.dpkg-dist)" 2 "C5 beside"
 is "$(cat both both.dpkg-dist)" edited2 C6
 is "$(cat dropped)" edited C8
+is "$(dpkg-query -W -f '${Conffiles}' tool | grep obsolete)" " /etc/tool/dropped $(printf 1 | md5sum | cut -c 1-32) obsolete" "C8 on record"
 is "$(readlink /etc/alternatives/pick)" /usr/bin/pick-c "chosen by hand"
 is "$(update-alternatives --query pick | grep -c ^Alternative:)" 2 choices
 is "$(getent passwd bus | cut -d: -f3-4)" 997:997 bus

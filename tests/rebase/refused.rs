@@ -45,8 +45,71 @@ fn what_is_not_proved_does_not_count() {
     let (number, entry) = rig.last_entry("lab");
     assert_eq!((&entry["kind"], &entry["state"]), (&"rebase".into(), &"failed".into()));
     assert!(rig.in_pool(format!("@journal/entries/lab/{number}/apt.log")).is_file());
-    assert_eq!(rig.names("@profiles/lab/roots"), [root.to_string()]);
+    assert_eq!(rig.names("@profiles/lab/roots"), [root.to_string(), format!("{number}.refused")]);
     assert_eq!(rig.names("@profiles/lab/snapshots"), Vec::<String>::new());
+    rig.verify();
+}
+
+fn roots(rig: &Rig) -> Vec<String> {
+    rig.names("@profiles/lab/roots")
+}
+
+/// It can be looked at, nobody takes it for a root of the profile, and it goes with the next rebase, with a prune
+/// and with a cancel.
+#[test]
+fn what_was_refused_is_kept_for_looking() {
+    let rig = rig();
+    let at = rig.path("refused");
+    fs::create_dir(&at).unwrap();
+    let look = |rig: &Rig| rig.profile(&["mount", "lab", "--refused", at.to_str().unwrap()]);
+    look(&rig).refused("no root of lab was refused and kept");
+    rig.sh("lab", "echo mine > /etc/mine");
+    let ended = rebase(&rig, &["--base", "13.2"]);
+    assert!(ended.err.contains("flipper-profile mount lab --refused DIR"), "{}", ended.err);
+    let (current, (number, _)) = (rig.current("lab"), rig.last_entry("lab"));
+    let refused = format!("{number}.refused");
+    assert_eq!(roots(&rig), [current.to_string(), refused.clone()]);
+    let dir = rig.in_pool(format!("@profiles/lab/roots/{refused}"));
+    assert_eq!(fs::read_to_string(dir.join("base")).unwrap(), "13.2\n");
+
+    look(&rig).ok();
+    assert_eq!(fs::read_to_string(at.join("etc/mine")).unwrap(), "mine\n");
+    assert!(fs::write(at.join("etc/mine"), "x").is_err(), "it is read-only");
+    // Whoever looks at it holds it; the profile is free.
+    rebase(&rig, &["--base", "13.2"]).refused("is in use");
+    rig.undo(&["--profile", "lab", "--cancel", "--yes"]).refused("is in use");
+    assert_eq!(rig.last_entry("lab").0, number, "nothing was begun");
+    assert_eq!(rig.sh("lab", "cat /etc/mine"), "mine");
+    nix::mount::umount2(&at, nix::mount::MntFlags::empty()).unwrap();
+    rig.wait_until_free(&dir);
+
+    // Nothing that tidies up takes it away, and nothing calls it damage.
+    rig.profile(&["set", "lab", "--note", "x"]).ok();
+    rig.verify();
+    assert_eq!(roots(&rig), [current.to_string(), refused.clone()]);
+    let space = rig.profile(&["space", "lab"]).ok().out;
+    assert!(space.contains(&format!("root {number} (refused)")), "{space}");
+    rig.base(&["prune", "13.2", "--yes"]).refused("is used by lab");
+    rig.profile(&["mount", "lab@1", "--refused", at.to_str().unwrap()]).says(64, "--refused");
+
+    rebase(&rig, &["--base", "13.2"]);
+    let next = format!("{}.refused", rig.last_entry("lab").0);
+    assert_eq!(roots(&rig), [current.to_string(), next]);
+    let dry = rig.profile(&["prune", "--dry-run"]).ok().out;
+    assert!(dry.contains("refused goes"), "{dry}");
+    rig.profile(&["prune", "--yes"]).ok();
+    assert_eq!(roots(&rig), [current.to_string()]);
+    rig.verify();
+    rebase(&rig, &["--base", "13.2"]);
+    rig.undo(&["--profile", "lab", "--cancel", "--dry-run"]).ok();
+    assert_eq!(roots(&rig).len(), 2);
+    rig.undo(&["--profile", "lab", "--cancel", "--yes"]).ok();
+    assert_eq!(roots(&rig), [current.to_string()]);
+    rig.undo(&["--profile", "lab", "--cancel", "--yes"]).refused("nothing waits");
+    // It goes with its profile.
+    rebase(&rig, &["--base", "13.2"]);
+    rig.profile(&["delete", "lab", "--yes"]).ok();
+    rig.profile(&["prune", "--yes"]).ok();
     rig.verify();
 }
 
@@ -66,6 +129,7 @@ fn a_cut_leaves_before_or_after() {
     for after in [false, true] {
         let rig = rig();
         rebase(&rig, &["--base", "13.2"]);
+        rig.undo(&["--profile", "lab", "--cancel", "--yes"]).ok();
         let (number, mut entry) = rig.last_entry("lab");
         let old = rig.current("lab");
         let dir = rig.in_pool("@profiles/lab");

@@ -10,6 +10,7 @@ use flipper_profiles::model::elf::Reading;
 use flipper_profiles::model::error::Result;
 use flipper_profiles::model::tree::{Object, Tree};
 use flipper_profiles::policy::check::class::Class;
+use flipper_profiles::policy::check::decided::Decisions;
 use flipper_profiles::policy::check::side::{STATUS, Side, Texts};
 use flipper_profiles::policy::check::together::Together;
 use flipper_profiles::policy::check::{Trees, fates, findings, synthesis, with_look};
@@ -80,7 +81,7 @@ impl Three {
         let (old, mine, new) = (side(0, &self.old), side(1, &self.mine), side(2, &self.new));
         let mut rows = fates::rows(&old, &mine, &new);
         Together::of(&mut rows, &mine, &new).expect("relations");
-        String::from_utf8(synthesis::status(&rows)).expect("text")
+        String::from_utf8(synthesis::status(&rows, &synthesis::Obsolete::new())).expect("text")
     }
 
     pub fn mine(&self) -> &str {
@@ -100,6 +101,8 @@ impl Three {
             new_largest_inode: 0,
             elf: &|_| Ok(Reading::Other),
             md5: &|_| Ok(String::new()),
+            text_of: &|_, _| Ok(None),
+            decided: &Decisions::default(),
         };
         let found = with_look(&trees, findings).expect("findings");
         let of_relations = found.iter().filter(|f| matches!(f.class, Class::P11 | Class::P16));

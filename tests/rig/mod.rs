@@ -289,8 +289,12 @@ impl Rig {
             Some((id, number)) => self.in_pool(format!("@profiles/{id}/snapshots/{number}")),
             None => self.root_dir(state),
         };
+        self.wait_until_free(&dir);
+    }
+
+    pub fn wait_until_free(&self, dir: &Path) {
         within(Duration::from_secs(10), "the root is free again", || {
-            let file = File::open(&dir).unwrap();
+            let file = File::open(dir).unwrap();
             unsafe { nix::libc::flock(file.as_raw_fd(), nix::libc::LOCK_EX | nix::libc::LOCK_NB) == 0 }
         });
     }

@@ -1,13 +1,14 @@
 //! The proof, before the pointer moves: what dpkg, apt and the files themselves say of the new root.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::commands::check::examined;
 use crate::commands::session::ProfileFacts;
 use crate::dpkg::extended_states::ExtendedStates;
-use crate::dpkg::verify;
+use crate::dpkg::{file_list, verify};
 use crate::model::error::{Error, Result};
 use crate::model::layout::RootDir;
+use crate::policy::check::decided::Decisions;
 use crate::policy::check::finding::{Finding, Severity, readable};
 use crate::policy::check::truth::libraries;
 use crate::policy::check::{self, Look};
@@ -29,8 +30,8 @@ struct Seen {
     lacks: BTreeSet<(Vec<u8>, Vec<u8>)>,
     /// Name and version of what is installed.
     installed: BTreeMap<String, BTreeSet<String>>,
-    /// Paths that the base lacks although it owns them.
-    absent: BTreeSet<Vec<u8>>,
+    /// Paths that are not as a package of the base has them, in the base itself: whoever built it did that.
+    of_the_base: BTreeSet<Vec<u8>>,
 }
 
 impl Proof<'_> {
@@ -74,26 +75,25 @@ impl Proof<'_> {
     fn look(&self, names: &[verify::Line]) -> Result<Seen> {
         let upper = Upper::read(self.root, &self.bases.new, &self.bases.new)?;
         let base = (&self.bases.to, &self.bases.new);
-        examined(&upper, &self.facts.id, base, base, |_, look| {
+        examined(&upper, &self.facts.id, base, base, &Decisions::default(), |_, look| {
             let mut installed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
             for package in look.mine.status.packages.iter().filter(|package| package.state.has_files()) {
                 let versions = installed.entry(package.name.to_owned()).or_default();
                 versions.insert(package.version.unwrap_or_default().to_owned());
             }
-            let mut absent = BTreeSet::new();
-            for line in names.iter().filter(|line| line.is_missing) {
-                let path = check::canonical(line.path);
-                if look.trees.new.find(&path)?.is_none() && look.triple(&path).is_none() {
-                    absent.insert(path);
-                }
-            }
-            Ok(Seen { findings: check::findings(look)?, lacks: libraries::missing(look)?, installed, absent })
+            let of_the_base = of_the_base(look, names)?;
+            Ok(Seen {
+                findings: check::findings(look)?,
+                lacks: libraries::missing(look)?,
+                installed,
+                of_the_base,
+            })
         })
     }
 
     /// I3: dpkg --verify names the person's changes, and nothing else.
     fn verified(&self, names: &[verify::Line], seen: &Seen) -> Result<()> {
-        let known = |path: &Vec<u8>| self.planned.plan.keeps(path) || seen.absent.contains(path);
+        let known = |path: &Vec<u8>| self.planned.plan.keeps(path) || seen.of_the_base.contains(path);
         let others = names.iter().map(|line| check::canonical(line.path)).filter(|path| !known(path));
         let others: Vec<String> = others.map(|path| format!("/{}", readable(&path))).collect();
         match others.as_slice() {
@@ -130,6 +130,27 @@ impl Proof<'_> {
         }
         Ok(())
     }
+}
+
+/// Of what dpkg names: what nothing in the upper is about, neither the path nor what dpkg goes by there.
+fn of_the_base(look: &Look, names: &[verify::Line]) -> Result<BTreeSet<Vec<u8>>> {
+    const INFO: &[u8] = b"var/lib/dpkg/info";
+    let untouched = |path: &[u8]| look.triple(path).is_none() && !look.is_hidden(path);
+    let named = names.iter().map(|line| check::canonical(line.path));
+    let named: HashMap<Vec<u8>, ()> = named.filter(|path| untouched(path)).map(|path| (path, ())).collect();
+    let mut found = BTreeSet::new();
+    if named.is_empty() {
+        return Ok(found);
+    }
+    look.trees.new.texts(INFO, b".list", &mut |list, text| {
+        let sums = [list.strip_suffix(b".list").unwrap_or(list), b".md5sums"].concat();
+        if untouched(list) && untouched(&sums) {
+            file_list::find(text, &named, |_, path, ()| {
+                found.insert(path.to_vec());
+            });
+        }
+    })?;
+    Ok(found)
 }
 
 /// Packages the person asked for, that the old base did not have.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{count, line, table, text};
 use crate::commands::check::Checked;
 use crate::policy::check::class::Class;
+use crate::policy::check::decided::Answer;
 use crate::policy::check::finding::{Finding, Severity};
 use crate::policy::mend;
 
@@ -29,6 +30,9 @@ pub fn page(checked: &Checked, all: bool) {
         match all {
             true => these.iter().for_each(|finding| whole(finding, checked.is_doctor())),
             false => grouped(&these),
+        }
+        if !all {
+            how_to_decide(&these);
         }
     }
     if checked.is_doctor() && findings.iter().any(mend::mends) {
@@ -65,6 +69,19 @@ fn grouped(findings: &[&Finding]) {
     table(&rows.collect::<Vec<_>>());
 }
 
+/// What was decided, and an example of what can be.
+fn how_to_decide(findings: &[&Finding]) {
+    for (finding, answer) in findings.iter().filter_map(|finding| Some((finding, finding.decided?))) {
+        line(format_args!("  decided: {}: {}", finding.typed(answer), finding.rebase));
+    }
+    let is_open = |f: &&&Finding| f.decided.is_none() && !f.offers.is_empty();
+    let mut asked = findings.iter().filter(|finding| finding.severity == Severity::Decision);
+    if let Some(finding) = asked.find(is_open) {
+        let typed = decide(finding, finding.offers[0].answer);
+        line(format_args!("  another way, e.g.: rebase {typed}; each that can be decided: --all"));
+    }
+}
+
 fn whole(finding: &Finding, is_doctor: bool) {
     line(format_args!("  {} {}: {}", finding.class, finding.class.title(), finding.subject.text()));
     for (what, value) in &finding.evidence {
@@ -72,8 +89,28 @@ fn whole(finding: &Finding, is_doctor: bool) {
     }
     let who = if is_doctor && mend::mends(finding) { "repair" } else { "rebase" };
     line(format_args!("      {who} {}", finding.rebase));
-    for choice in &finding.choices {
+    if let Some(answer) = finding.decided {
+        line(format_args!("      decided: {answer}"));
+    }
+    for choice in choices(finding) {
         line(format_args!("      or: {choice}"));
+    }
+}
+
+/// What can be decided otherwise, as it is typed, and what can be done besides.
+fn choices(finding: &Finding) -> Vec<String> {
+    let others = finding.offers.iter().filter(|offer| finding.decided != Some(offer.answer));
+    let typed = others.map(|offer| format!("{}: rebase {}", offer.does, decide(finding, offer.answer)));
+    typed.chain(finding.choices.iter().cloned()).collect()
+}
+
+/// `--decide C6:/etc/tool.conf=new`, quoted for a shell where that is needed.
+pub fn decide(finding: &Finding, answer: Answer) -> String {
+    let typed = finding.typed(answer);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/.:=_+,@%-".contains(c);
+    match typed.chars().all(is_plain) {
+        true => format!("--decide {typed}"),
+        false => format!("--decide '{}'", typed.replace('\'', "'\\''")),
     }
 }
 
@@ -86,7 +123,10 @@ pub fn json(checked: &Checked) -> Value {
             "subject": f.subject,
             "evidence": f.evidence.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
             "rebase": f.rebase,
-            "choices": f.choices,
+            "choices": choices(f),
+            "answers": f.answers().map(Answer::name).collect::<Vec<_>>(),
+            "default": f.default.map(Answer::name),
+            "decided": f.decided.map(Answer::name),
             "repair_does_it": checked.is_doctor() && mend::mends(f),
         })
     };

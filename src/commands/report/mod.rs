@@ -98,6 +98,16 @@ pub fn ask(question: &str) -> bool {
     !answer.trim().to_lowercase().starts_with('n')
 }
 
+/// A question with words for answers; nothing where the person only pressed Enter, or went away. Only where
+/// [`may_ask`].
+pub fn answer(question: &str) -> String {
+    let _ = write!(std::io::stderr(), "{} ", safe(question));
+    let _ = std::io::stderr().flush();
+    let mut answer = String::new();
+    let _ = std::io::stdin().lock().read_line(&mut answer);
+    answer.trim().to_owned()
+}
+
 /// Is there somebody to answer?
 pub fn may_ask() -> bool {
     std::io::stdin().is_terminal()

@@ -42,6 +42,9 @@ fn show_profile(plan: &PoolPlan, profile: &ProfilePlan, all: bool, short: bool) 
             line(format_args!("{}: {kept} kept, {goes} let go", profile.id));
         }
     }
+    if let Some(number) = profile.refused {
+        line(format_args!("  the root that the rebase {number} refused goes"));
+    }
     let rows = profile.points.iter().rev().filter(|kept| all || kept.goes()).map(|kept| {
         let entry = profile.entries.iter().find(|entry| entry.number == kept.point);
         let when = entry.map(|entry| when(&entry.started)).unwrap_or_default();
@@ -71,7 +74,9 @@ pub fn finish(plan: &PoolPlan, done: &Done, dry_run: bool) {
     let free = bytes(plan.room.free + done.freed);
     match dry_run {
         true => {}
-        false if done.points.is_empty() && done.profiles.is_empty() => note("nothing was let go"),
+        false if done.points.is_empty() && done.profiles.is_empty() && done.refused == 0 => {
+            note("nothing was let go")
+        }
         false => note(format_args!("let go: {}; {free} are free now", done.sentence())),
     }
 }
@@ -79,7 +84,10 @@ pub fn finish(plan: &PoolPlan, done: &Done, dry_run: bool) {
 pub fn json(plan: &PoolPlan, done: &Done) -> serde_json::Value {
     let profile = |profile: &ProfilePlan| {
         let points: Vec<_> = profile.points.iter().map(json_point).collect();
-        serde_json::json!({"profile": profile.id, "skipped": profile.skipped, "points": points})
+        let refused = profile.refused;
+        serde_json::json!({
+            "profile": profile.id, "skipped": profile.skipped, "points": points, "refused": refused,
+        })
     };
     let deleted = plan.deleted.iter().map(|d| {
         let reasons = words(&d.reasons);
@@ -91,7 +99,7 @@ pub fn json(plan: &PoolPlan, done: &Done) -> serde_json::Value {
         "deleted_profiles": deleted.collect::<Vec<_>>(),
         "room": {"total": total, "free": free, "missing": missing(&plan.rules, plan.room)},
         "rule": plan.rules.sentence(),
-        "done": {"points": done.points, "profiles": done.profiles, "freed": done.freed, "left": done.left},
+        "done": {"points": done.points, "profiles": done.profiles, "refused": done.refused, "freed": done.freed, "left": done.left},
     })
 }
 

@@ -100,7 +100,11 @@ pub fn profile(page: &ProfileSpace) {
     line(format_args!("profile {}: {unique} unique, {shared} shared\n", page.id));
     let mut rows = vec![titled("", &["UNIQUE", "SHARED", "TOTAL"])];
     for (number, sizes) in &page.roots {
-        let mark = if *number == page.current { " (current)" } else { "" };
+        let mark = match *number {
+            number if number == page.current => " (current)",
+            number if Some(number) == page.refused => " (refused)",
+            _ => "",
+        };
         rows.push(row(&format!("root {number}{mark}"), *sizes));
     }
     rows.push(row("state", page.state));

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use crate::dpkg::status::{Package, PackageState};
 use crate::dpkg::version;
 
-use super::side::Side;
+use super::decided::{Answer, Decisions};
+use super::side::{Side, shown};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fate {
@@ -58,6 +59,11 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// The candidate dropped it, and it stays as the old base has it.
+    pub fn is_carried(&self) -> bool {
+        self.fate == Fate::Keep && same(self.old, self.mine)
+    }
+
     /// The version the profile has, where it is installed there.
     pub fn mine_installed(&self) -> Option<&'a Package<'a>> {
         self.mine.filter(|package| package.state.has_files())
@@ -89,6 +95,20 @@ pub fn rows<'a>(old: &'a Side<'a>, mine: &'a Side<'a>, new: &'a Side<'a>) -> Vec
         Some(Row { name, architecture, old, mine, new, fate })
     };
     names.into_iter().filter_map(row).collect()
+}
+
+/// What the person decided of packages: not to keep what the profile has newer than the candidate (P4, P6), and
+/// to carry along what the candidate drops (P2).
+pub fn decide(rows: &mut [Row], decided: &Decisions, native: &str) {
+    for row in rows.iter_mut().filter(|_| !decided.is_empty()) {
+        let Some(mine) = row.mine_installed() else { continue };
+        let is_there = row.new.is_some_and(|new| new.state.has_files());
+        row.fate = match (row.fate, decided.of_package(&shown(mine, native))) {
+            (Fate::Override, Some(Answer::New)) if is_there => Fate::Superseded,
+            (Fate::Dropped, Some(Answer::Keep)) => Fate::Keep,
+            (other, _) => other,
+        };
+    }
 }
 
 /// None: no side has more than a selection of it.

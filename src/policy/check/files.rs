@@ -36,7 +36,7 @@ pub fn find(look: &Look, found: &mut Vec<Finding>) -> Result<()> {
             Some(mine) if takes_a_directory(triple) => {
                 found.extend(directories::in_its_place(look, place, mine, owned));
             }
-            Some(mine) => found.extend(content::find(look, triple, mine, owned)),
+            Some(mine) => found.extend(content::find(look, triple, mine, owned)?),
         }
     }
     content::parted_names(look, found)

@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use super::class::Class;
+use super::decided::Answer;
 
 /// From bad to good. A verdict is as bad as its worst finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -81,13 +82,37 @@ pub struct Finding {
     pub evidence: Vec<(&'static str, String)>,
     /// What rebase will do, as a sentence without a full stop: "takes the base's file".
     pub rebase: String,
-    /// What the person can do or choose instead, each a whole sentence or a command.
+    /// What the person can do instead, each a whole sentence or a command.
     pub choices: Vec<String>,
+    /// What is done unless the person decides; absent where there is one way only.
+    pub default: Option<Answer>,
+    /// What the person can decide instead.
+    pub offers: Vec<Offer>,
+    /// What the person decided.
+    pub decided: Option<Answer>,
+}
+
+/// Another way than the default.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Offer {
+    pub answer: Answer,
+    /// What rebase will do then, as [`Finding::rebase`] says it.
+    pub does: &'static str,
 }
 
 impl Finding {
     pub fn new(class: Class, severity: Severity, subject: Subject, rebase: impl Into<String>) -> Finding {
-        Finding { severity, class, subject, evidence: Vec::new(), rebase: rebase.into(), choices: Vec::new() }
+        Finding {
+            severity,
+            class,
+            subject,
+            evidence: Vec::new(),
+            rebase: rebase.into(),
+            choices: Vec::new(),
+            default: None,
+            offers: Vec::new(),
+            decided: None,
+        }
     }
 
     pub fn path(class: Class, severity: Severity, path: &[u8], rebase: impl Into<String>) -> Finding {
@@ -106,6 +131,35 @@ impl Finding {
     pub fn choice(mut self, choice: impl Into<String>) -> Finding {
         self.choices.push(choice.into());
         self
+    }
+
+    /// `rebase` is what the default does.
+    pub fn decides(mut self, default: Answer, offers: &[(Answer, &'static str)]) -> Finding {
+        self.default = Some(default);
+        self.offers.extend(offers.iter().map(|(answer, does)| Offer { answer: *answer, does }));
+        self
+    }
+
+    /// The default first. Empty: there is no choice.
+    pub fn answers(&self) -> impl Iterator<Item = Answer> {
+        self.default.into_iter().chain(self.offers.iter().map(|offer| offer.answer))
+    }
+
+    pub fn offers(&self, answer: Answer) -> bool {
+        self.answers().any(|other| other == answer)
+    }
+
+    /// What is not offered is refused elsewhere ([`super::decided::Decisions::need_choices`]).
+    pub fn decide(&mut self, answer: Answer) {
+        self.decided = Some(answer);
+        if let Some(offer) = self.offers.iter().find(|offer| offer.answer == answer) {
+            self.rebase = offer.does.to_owned();
+        }
+    }
+
+    /// `C6:/etc/tool.conf=new`, as `--decide` takes it.
+    pub fn typed(&self, answer: Answer) -> String {
+        format!("{}:{}={answer}", self.class, self.subject.text())
     }
 }
 

@@ -6,6 +6,7 @@ use crate::model::tree::{self, Object};
 use crate::policy::compare::{Change, change_by};
 
 use super::Look;
+use super::decided::Answer;
 use super::fates::Fate;
 use super::owners::Owned;
 
@@ -42,7 +43,10 @@ impl Look<'_> {
             let back = self.comes_back(place, hidden.old.as_ref(), hidden.new.as_ref());
             return Ok(back.map(Shown::Base));
         }
-        Ok(self.trees.new.find(path)?.map(Shown::Base))
+        match self.trees.new.find(path)? {
+            None if self.carried.contains(path) => Ok(self.trees.old.find(path)?.map(Shown::Base)),
+            new => Ok(new.map(Shown::Base)),
+        }
     }
 
     /// Is the upper's file or link the one that is seen?
@@ -54,6 +58,9 @@ impl Look<'_> {
             return owned == Owned::Kept;
         }
         match change_by(triple.old.as_deref(), Some(mine), triple.new.as_deref(), Object::same_content) {
+            Change::Conflict if self.trees.decided.of_path(&triple.path).is_some() => {
+                self.trees.decided.of_path(&triple.path) != Some(Answer::New)
+            }
             Change::Mine => true,
             Change::Neither | Change::Theirs | Change::Agreed => false,
             // F3, F4: the candidate's is taken; F15: outside /usr too; F16: mine stays.
@@ -64,9 +71,22 @@ impl Look<'_> {
         }
     }
 
+    /// As [`Look::owned`] counts: the triples, then what is hidden.
+    fn path_at(&self, place: usize) -> &[u8] {
+        match self.trees.triples.get(place) {
+            Some(triple) => &triple.path,
+            None => &self.hidden[place - self.trees.triples.len()].path,
+        }
+    }
+
     /// Of what the upper hides: a deletion of the person's stays where the candidate has what the base has.
     pub fn comes_back(&self, place: usize, old: Option<&Object>, new: Option<&Object>) -> Option<Object> {
         let back = match self.owned(place) {
+            Owned::Base | Owned::Superseded | Owned::Nobody
+                if self.trees.decided.keep_away(self.path_at(place)) =>
+            {
+                false
+            }
             Owned::Base => !matches!((old, new), (Some(old), Some(new)) if old.same(new)),
             Owned::Superseded => true,
             Owned::Nobody => old.is_none(),

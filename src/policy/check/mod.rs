@@ -13,12 +13,14 @@ pub mod caches;
 pub mod class;
 pub mod config;
 pub mod databases;
+pub mod decided;
 pub mod explain;
 pub mod fates;
 pub mod files;
 pub mod finding;
 pub mod identity;
 pub mod merge;
+pub mod merged_text;
 pub mod owners;
 pub mod packages;
 pub mod procedure;
@@ -29,6 +31,7 @@ pub mod together;
 pub mod truth;
 
 use crate::dpkg::file_list;
+use crate::model::edit::From;
 use crate::model::elf::Reading;
 use crate::model::error::Result;
 use crate::model::tree::{self, Object, Tree, Triple};
@@ -36,6 +39,7 @@ use crate::policy::mend;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use decided::Decisions;
 use fates::{Fate, Row};
 use finding::{Finding, Severity};
 use owners::{Owned, Owners};
@@ -60,6 +64,11 @@ pub struct Trees<'a> {
     pub elf: &'a dyn Fn(&[u8]) -> Result<Reading>,
     /// A file of the upper by its MD5, as dpkg has it for conffiles: 32 hexadecimal digits.
     pub md5: &'a dyn Fn(&[u8]) -> Result<String>,
+    /// A file of a base that is not too large to be read as a text (see [`merged_text`]). None: there is no
+    /// such file, or the base is gone.
+    pub text_of: &'a dyn Fn(From, &[u8]) -> Result<Option<Vec<u8>>>,
+    /// What the person decided already.
+    pub decided: &'a Decisions,
 }
 
 /// Everything the classes are decided by.
@@ -78,6 +87,8 @@ pub struct Look<'a> {
     pub conffiles: HashSet<Vec<u8>>,
     /// Paths that a diversion or a statoverride of any side is about (classes G1, G2).
     pub overruled: HashSet<Vec<u8>>,
+    /// Paths of packages that the candidate drops and that are carried along, relative to the root.
+    pub carried: HashSet<Vec<u8>>,
     /// Do the packages of the merged database hold together?
     pub together: Together<'a>,
 }
@@ -175,7 +186,10 @@ pub fn findings(look: &Look) -> Result<Vec<Finding>> {
         found.retain(|finding| finding.severity != Severity::Automatic || mend::mends(finding));
         let profile = look.trees.names[1].strip_prefix("profile ").unwrap_or_default();
         found.iter_mut().for_each(|finding| mend::offer(finding, profile));
+        // There is nothing to choose from.
+        found.iter_mut().for_each(|finding| (finding.default, finding.offers) = (None, Vec::new()));
     }
+    look.trees.decided.note_in(&mut found);
     found.sort();
     Ok(found)
 }
@@ -194,13 +208,26 @@ pub fn with_look<T>(trees: &Trees, ask: impl FnOnce(&Look) -> Result<T>) -> Resu
     let owners = |side: &Side| Owners::read(side.tree, &places, &side.diversions);
     let owners = Sides { old: owners(&old)?, mine: owners(&mine)?, new: owners(&new)? };
     let mut rows = fates::rows(&old, &mine, &new);
+    fates::decide(&mut rows, trees.decided, mine.native());
     let together = Together::of(&mut rows, &mine, &new)?;
     let conffiles = config::paths::ruled(sides, trees.triples, &hidden, &owners)?;
     let overruled = overruled(sides);
     let fates = stems(&rows);
     let [old, mine, new] = sides;
-    let look = Look { trees, old, mine, new, rows, owners, fates, hidden, conffiles, overruled, together };
+    let carried = carried(old, &rows)?;
+    let look =
+        Look { trees, old, mine, new, rows, owners, fates, hidden, conffiles, overruled, carried, together };
     ask(&look)
+}
+
+fn carried(old: &Side, rows: &[Row]) -> Result<HashSet<Vec<u8>>> {
+    let mut paths = HashSet::new();
+    for package in rows.iter().filter(|row| row.is_carried()).filter_map(|row| row.mine) {
+        let list = format!("var/lib/dpkg/info/{}.list", side::stem(package));
+        let list = old.tree.text(list.as_bytes())?.unwrap_or_default();
+        paths.extend(list.split(|b| *b == b'\n').filter(|line| line.len() > 1).map(canonical));
+    }
+    Ok(paths)
 }
 
 fn overruled(sides: [&Side; 3]) -> HashSet<Vec<u8>> {

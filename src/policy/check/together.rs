@@ -53,7 +53,8 @@ impl<'a> Together<'a> {
             let merged = installed(mine, &merged(rows))?;
             let mut broken = merged.broken();
             broken.retain(|violation| !before.contains(&key(violation)));
-            if !restore(rows, &broken, &mut restored_for, native) {
+            let restored = restore(rows, &broken, &mut restored_for, native);
+            if !carry(rows, &broken, native) && !restored {
                 let rows = places(rows);
                 let mine = profile;
                 return Ok(Together {
@@ -115,6 +116,37 @@ fn restore<'a>(
             row.fate = Fate::Restored;
             let needs = format!("{} {}: {}", violation.package, violation.kind.name(), violation.relation);
             restored_for.entry(row.name).or_default().push(needs);
+            any = true;
+        }
+    }
+    any
+}
+
+/// What is carried along needs what the candidate drops with it: that is carried along, too. False: nothing.
+fn carry(rows: &mut [Row], broken: &[Violation], native: &str) -> bool {
+    let is_dropped = |row: &&Row| row.fate == Fate::Dropped && row.mine_installed().is_some();
+    let dropped: Vec<Package> = rows.iter().filter(is_dropped).filter_map(|row| row.mine.cloned()).collect();
+    let is_carried = |violation: &&Violation| {
+        let name = (violation.package.name, violation.package.architecture);
+        rows.iter().any(|row| row.is_carried() && row.mine.is_some_and(|mine| id(mine) == name))
+    };
+    let unmet = broken.iter().filter(is_carried).filter(|v| !matches!(v.why, Why::Present(_)));
+    let dropped = Status { packages: dropped };
+    let Ok(dropped) = Installed::new(&dropped, native) else { return false };
+    let needed: Vec<(String, String)> = unmet
+        .filter_map(|v| {
+            dropped
+                .providers(&alternatives(&v.relation), v.package.architecture)
+                .first()
+                .map(|found| (found.name.to_owned(), found.architecture.to_owned()))
+        })
+        .collect();
+    let mut any = false;
+    for row in rows.iter_mut().filter(|row| row.fate == Fate::Dropped) {
+        let is_it =
+            |(name, architecture): &(String, String)| row.mine.is_some_and(|m| id(m) == (name, architecture));
+        if needed.iter().any(is_it) {
+            row.fate = Fate::Keep;
             any = true;
         }
     }

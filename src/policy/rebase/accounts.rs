@@ -254,7 +254,9 @@ pub fn renumbered<'d>(
         let Some(mine) = triple.mine.as_deref() else { continue };
         let (old, new) = (triple.old.as_deref(), triple.new.as_deref());
         match decided(&triple.path) {
-            None | Some(Decision::Keep) => edits.extend(of(&triple.path, mine, numbers)),
+            None | Some(Decision::Keep | Decision::Write(_, None)) => {
+                edits.extend(of(&triple.path, mine, numbers))
+            }
             // What both bases have has been compared with them: see draft.rs.
             Some(Decision::Directory { takes: false, .. })
                 if !old.zip(new).is_some_and(|(old, new)| old.is_directory() && new.is_directory()) =>

@@ -12,6 +12,7 @@ use crate::dpkg::triggers::interests::{self, Interests};
 use crate::dpkg::{architectures, triggers, ucf};
 use crate::model::error::Result;
 use crate::model::tree;
+use crate::policy::check::config::conffiles;
 use crate::policy::check::config::paths::{HASHES, REGISTRY};
 use crate::policy::check::databases::diversions as rules;
 use crate::policy::check::fates::Fate;
@@ -41,7 +42,7 @@ pub fn decide(look: &Look, draft: &mut Draft) -> Result<()> {
 }
 
 fn status(look: &Look, draft: &mut Draft) -> Result<()> {
-    let merged = synthesis::status(&look.rows);
+    let merged = synthesis::status(&look.rows, &conffiles::obsolete(look)?);
     let sorted = |side: &Side| {
         let mut packages: Vec<&Package> = side.status.packages.iter().collect();
         packages.sort_by_key(|package| (package.name, package.architecture));

@@ -104,8 +104,9 @@ impl PartialOrd for Path {
 pub struct Draft {
     decisions: BTreeMap<Path, Decision>,
     saved: BTreeSet<Vec<u8>>,
-    /// Files of configuration that stay deleted, with a directory above them.
-    pub kept_deleted: BTreeSet<Vec<u8>>,
+    /// Paths that are not as their package has them, and need not be: configuration that stays deleted with a
+    /// directory above it, texts of both sides.
+    pub kept: BTreeSet<Vec<u8>>,
 }
 
 impl Draft {
@@ -165,7 +166,7 @@ impl Draft {
         let copied = self.decisions.iter().filter(|(_, d)| **d == Decision::Copy(From::OldBase));
         edits.extend(copied.flat_map(|(path, _)| accounts::materialised(look, &numbers, &path.0)));
         edits.extend(directories.into_iter().rev());
-        let mut kept = self.kept_deleted.clone();
+        let mut kept = self.kept.clone();
         let mut hidden = BTreeSet::new();
         for (Path(path), decision) in &self.decisions {
             let whiteout = look.triple(path).is_some_and(Triple::is_whiteout);

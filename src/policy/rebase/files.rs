@@ -1,9 +1,12 @@
 //! Every path of the upper: by whose it is, and by what became of it on both sides.
 
 use crate::dpkg::filters::Filters;
-use crate::model::error::Result;
+use crate::model::error::{Error, Result};
 use crate::model::tree::{self, Object, Triple};
+use crate::policy::check::class::Class;
 use crate::policy::check::config::conffiles::{self, Outcome};
+use crate::policy::check::decided::Answer;
+use crate::policy::check::finding::readable;
 use crate::policy::check::merge::is_below_usr;
 use crate::policy::check::owners::Owned;
 use crate::policy::check::territory::{self, Territory};
@@ -18,13 +21,19 @@ pub fn decide(look: &Look, draft: &mut Draft) -> Result<()> {
         if triple.mine.as_ref().is_some_and(|mine| mine.is_directory()) {
             directory(look, &filters, draft, triple);
         } else {
-            not_a_directory(look, &filters, draft, place, triple);
+            not_a_directory(look, &filters, draft, place, triple)?;
         }
     }
     configuration(look, draft)
 }
 
-fn not_a_directory(look: &Look, filters: &Filters, draft: &mut Draft, place: usize, triple: &Triple) {
+fn not_a_directory(
+    look: &Look,
+    filters: &Filters,
+    draft: &mut Draft,
+    place: usize,
+    triple: &Triple,
+) -> Result<()> {
     let path = &triple.path[..];
     match territory::of(path) {
         Territory::Hidden => draft.decide(path, Decision::Drop),
@@ -35,8 +44,9 @@ fn not_a_directory(look: &Look, filters: &Filters, draft: &mut Draft, place: usi
         Territory::Answers => draft.decide(path, three_way(triple)),
         Territory::Cache => draft.decide(path, cache(triple)),
         Territory::Identity | Territory::Running => draft.decide(path, unless_it_hides_nothing(triple)),
-        Territory::Files => of_files(look, filters, draft, place, triple),
+        Territory::Files => of_files(look, filters, draft, place, triple)?,
     }
+    Ok(())
 }
 
 fn change(triple: &Triple) -> Change {
@@ -70,14 +80,15 @@ fn unless_it_hides_nothing(triple: &Triple) -> Decision {
     if hides_nothing { Decision::Drop } else { Decision::Keep }
 }
 
-fn of_files(look: &Look, filters: &Filters, draft: &mut Draft, place: usize, triple: &Triple) {
+fn of_files(look: &Look, filters: &Filters, draft: &mut Draft, place: usize, triple: &Triple) -> Result<()> {
     let path = &triple.path[..];
     let Some(mine) = triple.mine.as_deref() else {
         whiteout(look, filters, draft, place, triple);
-        return;
+        return Ok(());
     };
     if look.owned(place) == Owned::Kept {
-        return draft.decide(path, Decision::Keep);
+        draft.decide(path, Decision::Keep);
+        return Ok(());
     }
     let follows = matches!(look.owned(place), Owned::Superseded | Owned::Removed);
     let is_copy = triple.old.as_ref().is_some_and(|old| mine.same_content(old));
@@ -87,6 +98,8 @@ fn of_files(look: &Look, filters: &Filters, draft: &mut Draft, place: usize, tri
         draft.decide(path, changed_attributes(triple).unwrap_or(Decision::Drop));
     } else if triple.new.as_ref().is_some_and(|new| new.is_directory()) {
         draft.decide(path, Decision::Keep); // what the check refuses has not come here: nobody's directory
+    } else if look.trees.decided.of_path(path) == Some(Answer::Merge) && !look.conffiles.contains(path) {
+        merge(look, draft, path, path)?;
     } else if look.stays(place) {
         keep(look, draft, triple);
     } else {
@@ -98,6 +111,19 @@ fn of_files(look: &Look, filters: &Filters, draft: &mut Draft, place: usize, tri
         let owner = changed_owner(triple).filter(|_| has_a_record(look, path));
         draft.decide(path, owner.unwrap_or(Decision::Drop));
     }
+    Ok(())
+}
+
+/// The changes of both in one text. `shipped` is where the bases have it.
+fn merge(look: &Look, draft: &mut Draft, path: &[u8], shipped: &[u8]) -> Result<()> {
+    let Some(text) = look.merged_text(path, shipped)? else {
+        let what = format!("/{}=merge", readable(path));
+        return Err(Error::NotDecidable { what, why: "it does not merge without a conflict".into() });
+    };
+    draft.save(path);
+    draft.kept.insert(path.to_vec());
+    draft.decide(path, Decision::Write(text, None));
+    Ok(())
 }
 
 fn keep(look: &Look, draft: &mut Draft, triple: &Triple) {
@@ -168,7 +194,10 @@ fn hide_again(
 ) {
     let hides = |hidden: &Hidden, at: usize| {
         let back = look.comes_back(at, hidden.old.as_ref(), hidden.new.as_ref()).is_some();
-        !back || is_excluded(filters, &hidden.path) || look.conffiles.contains(&hidden.path)
+        let stays_deleted = look.conffiles.contains(&hidden.path)
+            && look.trees.decided.of_path(&hidden.path) != Some(Answer::New);
+        let is_brought = look.conffiles.contains(&hidden.path) && !stays_deleted;
+        (!back && !is_brought) || is_excluded(filters, &hidden.path) || stays_deleted
     };
     let there: Vec<(&[u8], bool, bool)> = below
         .iter()
@@ -214,7 +243,9 @@ fn directory(look: &Look, filters: &Filters, draft: &mut Draft, triple: &Triple)
         let place = look.place(path).unwrap_or_default();
         hide_again(look, filters, draft, (path, place), &below, false);
     }
-    let unchanged = triple.old.as_ref().is_none_or(|old| !old.is_directory() || mine.same_metadata(old));
+    let takes_new = look.trees.decided.says(Class::F11, path, Answer::New);
+    let unchanged =
+        takes_new || triple.old.as_ref().is_none_or(|old| !old.is_directory() || mine.same_metadata(old));
     let takes = is && unchanged && triple.new.as_ref().is_some_and(|new| !mine.same_metadata(new));
     let as_new =
         takes || triple.new.as_ref().is_some_and(|new| new.is_directory() && mine.same_metadata(new));
@@ -247,7 +278,7 @@ fn configuration(look: &Look, draft: &mut Draft) -> Result<()> {
                 if !is_hidden {
                     draft.decide(at, Decision::Keep);
                 }
-                draft.kept_deleted.insert(at.to_vec());
+                draft.kept.insert(at.to_vec());
             }
             Outcome::Goes => draft.decide(at, Decision::Drop),
             Outcome::Content => {
@@ -258,7 +289,7 @@ fn configuration(look: &Look, draft: &mut Draft) -> Result<()> {
                 if !is_hidden {
                     draft.decide(at, Decision::Keep);
                 }
-                draft.kept_deleted.insert(at.to_vec());
+                draft.kept.insert(at.to_vec());
                 draft.decide(&beside(at, b".dpkg-dist"), Decision::CopyOf(shipped.to_vec()));
             }
             Outcome::MovedAside => {
@@ -266,6 +297,8 @@ fn configuration(look: &Look, draft: &mut Draft) -> Result<()> {
                 draft.save(at);
                 draft.decide(&beside(at, b".dpkg-old"), Decision::MovedFrom(at.to_vec()));
             }
+            Outcome::Taken => taken(look, draft, at),
+            Outcome::Merged => merge(look, draft, at, shipped)?,
         }
     }
     for (path, is) in crate::policy::check::config::ucf::outcomes(look)? {
@@ -277,9 +310,21 @@ fn configuration(look: &Look, draft: &mut Draft) -> Result<()> {
                 }
                 draft.decide(&beside(&path, b".ucf-dist"), Decision::CopyOf(path.clone()));
             }
+            Outcome::Taken => taken(look, draft, &path),
+            Outcome::Merged => merge(look, draft, &path, &path)?,
             _ if look.triple(&path).is_some() => draft.decide(&path, Decision::Keep),
             _ => {}
         }
     }
     Ok(())
+}
+
+/// The candidate shows through; what the person had there is saved.
+fn taken(look: &Look, draft: &mut Draft, path: &[u8]) {
+    if look.triple(path).is_some_and(|triple| triple.mine.is_some()) {
+        draft.save(path);
+    }
+    if look.triple(path).is_some() {
+        draft.decide(path, Decision::Drop);
+    }
 }

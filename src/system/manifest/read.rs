@@ -4,10 +4,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
-use std::fs::File;
+use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -16,9 +18,12 @@ use crate::model::tree::{self, Object, Tree};
 use crate::model::{BaseVersion, Layout};
 
 use super::line;
+use crate::system::roots;
 
 pub struct ManifestFile {
     path: PathBuf,
+    /// The base itself, which may be gone.
+    base: PathBuf,
     file: File,
     paths: Section,
     texts: Section,
@@ -105,6 +110,7 @@ impl ManifestFile {
         let section = |start, end| Section { start, end, last: Cell::new(start), asked: RefCell::default() };
         let mut manifest = ManifestFile {
             path,
+            base: layout.base(version),
             file,
             paths: section(0, size),
             texts: section(size, size),
@@ -131,6 +137,20 @@ impl ManifestFile {
         }
         (manifest.paths, manifest.texts) = (section(begin, texts), section(texts, size));
         Ok(manifest)
+    }
+
+    /// A regular file of the base itself, no link on the way. None: there is no such file, it is larger, or the
+    /// base is gone.
+    pub fn small_file(&self, path: &[u8], most: u64) -> Result<Option<Vec<u8>>> {
+        let inside = Path::new(OsStr::from_bytes(path));
+        let there = self.base.join(inside);
+        let is_small = |meta: &fs::Metadata| meta.is_file() && meta.len() <= most;
+        match there.symlink_metadata() {
+            Ok(meta) if is_small(&meta) && !roots::has_link(&self.base, inside) => {
+                fs::read(&there).at("read", &there).map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Where the texts begin in a manifest that does not say so.

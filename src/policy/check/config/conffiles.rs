@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use crate::dpkg::conffiles::Conffile;
 use crate::model::error::Result;
 use crate::policy::check::class::Class;
+use crate::policy::check::decided::Answer;
 use crate::policy::check::fates::{self, Fate};
 use crate::policy::check::finding::{Finding, Severity};
 use crate::policy::check::owners::Owned;
 use crate::policy::check::side::{STATUS, Side};
+use crate::policy::check::synthesis::Obsolete;
 use crate::policy::check::{Look, canonical};
 
 use super::compared::{Compared, Row, in_the_profile};
@@ -88,6 +90,22 @@ pub enum Outcome {
     Content,
     /// Taken away, and kept as `.dpkg-old`.
     MovedAside,
+    /// The candidate's, or nothing, takes its place, and the person's is saved.
+    Taken,
+    /// The changes of both in one text, and the person's as it was is saved.
+    Merged,
+}
+
+impl Outcome {
+    /// As the person decided.
+    pub fn decided(self, answer: Option<Answer>) -> Outcome {
+        match (self, answer) {
+            (Outcome::KeptBeside | Outcome::Kept, Some(Answer::New)) => Outcome::Taken,
+            (Outcome::KeptBeside, Some(Answer::Merge)) => Outcome::Merged,
+            (Outcome::MovedAside, Some(Answer::Keep)) => Outcome::Kept,
+            (other, _) => other,
+        }
+    }
 }
 
 pub struct Decided {
@@ -102,7 +120,26 @@ pub fn outcomes(look: &Look) -> Result<Vec<(Vec<u8>, Decided)>> {
     for (path, listed) in listed(look)? {
         let Some(compared) = ruled(look, &path, &listed)? else { continue };
         if let Some(is) = outcome(&compared, &listed)? {
+            let is = is.decided(look.trees.decided.of_path(&compared.at));
             found.push((path, Decided { at: compared.at, is }));
+        }
+    }
+    Ok(found)
+}
+
+/// What a package does not ship any more and the person keeps (C8): dpkg goes on listing it, so that a purge
+/// removes it.
+pub fn obsolete<'a>(look: &'a Look<'a>) -> Result<Obsolete<'a>> {
+    let mut found = Obsolete::new();
+    for (path, listed) in listed(look)? {
+        let (Some(was), None) = (listed.mine, listed.new) else { continue };
+        let stays = matches!(was.row.fate, Fate::Inherit | Fate::Superseded);
+        let (Some(md5), true) = (was.conffile.md5, stays) else { continue };
+        let Some(compared) = ruled(look, &path, &listed)? else { continue };
+        let is = outcome(&compared, &listed)?.map(|is| is.decided(look.trees.decided.of_path(&compared.at)));
+        if is == Some(Outcome::Kept) {
+            let line = [b" ", was.conffile.path, format!(" {md5} obsolete").as_bytes()].concat();
+            found.entry((was.row.name, was.row.architecture)).or_default().push(line);
         }
     }
     Ok(found)
@@ -219,11 +256,19 @@ fn by_the_table(compared: &Compared, was: Entry, is: Entry) -> Result<Option<Fin
         }
         Row::DeletedAndChanged => {
             let keeps = "keeps it deleted, and puts the candidate's there as .dpkg-dist";
-            offers_theirs(Finding::path(Class::C5, Severity::Decision, path, keeps))
+            let brings = "brings it back, as the candidate has it";
+            Finding::path(Class::C5, Severity::Decision, path, keeps)
+                .decides(Answer::Keep, &[(Answer::New, brings)])
         }
         Row::Conflict => {
             let keeps = "keeps yours, and puts the candidate's beside it as .dpkg-dist";
-            offers_theirs(Finding::path(Class::C6, Severity::Decision, path, keeps))
+            let shipped = canonical(was.conffile.path);
+            let finding = offers_theirs(Finding::path(Class::C6, Severity::Decision, path, keeps));
+            // Of what a package of the profile's own shipped, no base has the text.
+            match compared.inherited {
+                true => finding.offers_merge(compared.look, path, &shipped)?,
+                false => finding,
+            }
         }
     };
     let finding = match moves {
@@ -273,9 +318,8 @@ fn shipped_now(compared: &Compared, is: Entry) -> Result<Option<Finding>> {
 }
 
 /// What can be done instead of keeping one's own.
-fn offers_theirs(finding: Finding) -> Finding {
-    let path = finding.subject.text();
-    finding.choice(format!("take the candidate's after the rebase: mv {path}.dpkg-dist {path}"))
+pub fn offers_theirs(finding: Finding) -> Finding {
+    finding.decides(Answer::Keep, &[(Answer::New, "takes the candidate's, and saves yours")])
 }
 
 /// As dpkg has them on record, and what is there.

@@ -2,6 +2,7 @@
 
 use crate::model::error::Result;
 use crate::policy::check::class::Class;
+use crate::policy::check::decided::Answer;
 use crate::policy::check::fates::Fate;
 use crate::policy::check::finding::{Finding, Severity};
 
@@ -23,9 +24,9 @@ pub fn gone(compared: &Compared, was: Entry) -> Result<Option<Finding>> {
                 true => "keeps yours, though the candidate does not have its package",
                 false => "keeps yours, and notes it as obsolete, so that a purge of its package removes it",
             };
-            let finding = Finding::path(Class::C8, Severity::Decision, path, keeps);
-            let command = format!("rm {}", finding.subject.text());
-            finding.choice(format!("remove it, if nothing reads it any more: {command}"))
+            let removes = "takes it away, as nothing may read it any more, and saves yours";
+            Finding::path(Class::C8, Severity::Decision, path, keeps)
+                .decides(Answer::Keep, &[(Answer::New, removes)])
         }
     };
     let finding = finding.seen("package", was.row.name);
@@ -45,9 +46,8 @@ pub fn to_be_removed(compared: &Compared, was: Entry, is: Entry) -> Result<Optio
         true => Finding::path(Class::C9, Severity::Automatic, path, "removes it, as its package says"),
         false => {
             let moves = "takes it away, as its package says, and keeps yours as .dpkg-old";
-            let finding = Finding::path(Class::C9, Severity::Decision, path, moves);
-            let path = finding.subject.text();
-            finding.choice(format!("have it back after the rebase: mv {path}.dpkg-old {path}"))
+            Finding::path(Class::C9, Severity::Decision, path, moves)
+                .decides(Answer::New, &[(Answer::Keep, "keeps yours in its place")])
         }
     };
     Ok(Some(finding.seen("package", is.row.name)))

@@ -70,7 +70,9 @@ pub fn outcomes(look: &Look) -> Result<Vec<(Vec<u8>, Outcome)>> {
             continue;
         }
         let outcome = match one(look, path, &mine, &new)? {
-            Some(finding) if finding.severity == Severity::Decision => Outcome::KeptBeside,
+            Some(finding) if finding.severity == Severity::Decision => {
+                Outcome::KeptBeside.decided(look.trees.decided.of_path(path))
+            }
             Some(finding) if finding.severity == Severity::Harmless => Outcome::Kept,
             Some(_) => Outcome::Goes,
             None => continue,
@@ -148,9 +150,11 @@ fn by_the_table(compared: &Compared, inherited: bool) -> Result<Option<Finding>>
     if finding.severity != Severity::Decision {
         return Ok(Some(finding));
     }
-    let shown = finding.subject.text();
-    let finding =
-        finding.choice(format!("take the candidate's after the rebase: mv {shown}.ucf-dist {shown}"));
+    let finding = conffiles::offers_theirs(finding);
+    let finding = match inherited && compared.was.is_some() {
+        true => finding.offers_merge(compared.look, path, path)?,
+        false => finding,
+    };
     let recorded = [("md5 shipped before", compared.was), ("md5 in the candidate", compared.is)];
     Ok(Some(recorded.into_iter().fold(finding, |finding, (what, md5)| match md5 {
         Some(md5) => finding.seen(what, md5),

@@ -46,7 +46,7 @@ keep it deleted.
 
 Rebase does that too, and leaves the candidate's there with .dpkg-dist behind its name. To have it:
 
-  mv /etc/cron.daily/dpkg.dpkg-dist /etc/cron.daily/dpkg"
+  flipper-profile rebase lab --base 13.2 --decide C5:/etc/cron.daily/dpkg=new"
         }
         Class::C6 => {
             "\
@@ -58,7 +58,10 @@ You changed a conffile, and the candidate ships another one than the base. This 
 Rebase keeps yours and puts the candidate's beside it with .dpkg-dist behind its name, so that you can
 compare them:
 
-  diff /etc/sysctl.conf /etc/sysctl.conf.dpkg-dist"
+  diff /etc/sysctl.conf /etc/sysctl.conf.dpkg-dist
+
+rebase --decide C6:/etc/sysctl.conf=new takes the candidate's and saves yours; =merge writes both changes into
+one text, where they do not touch each other."
         }
         Class::C7 => {
             "\

@@ -35,8 +35,8 @@ know of it. The candidate has a third one.
   editing /usr/lib/systemd/system/ssh.service      (a drop-in in /etc/systemd/system would stay)
 
 Rebase does what an upgrade of the package would: it takes the candidate's, and saves yours with the
-entry. Has the candidate what the base has, yours stays. To keep yours for ever, divert the package's:
-dpkg-divert(1)."
+entry. Has the candidate what the base has, yours stays. rebase --decide F3:PATH=keep keeps yours until the next
+upgrade of its package, =merge merges a text. To keep yours for ever, divert the package's: dpkg-divert(1)."
         }
         Class::F4 => {
             "\
@@ -154,7 +154,8 @@ A place nobody takes from you is /usr/local."
         Class::F16 => {
             "\
 A file of no package, made by a program or by whoever built the base, changed both in the profile and in the
-candidate. Nobody can say how the two go together: yours stays."
+candidate. Nobody can say how the two go together: yours stays, unless rebase --decide F16:PATH=new or =merge
+says otherwise."
         }
         Class::F17 => {
             "\

@@ -22,7 +22,10 @@ something of yours cannot do without it: then the finding says who, and what tak
   libssl3        is libssl3t64 now, which provides libssl3: what needs it is content
 
 Where nothing stands in for it, what needs it must change too (P11). A package you use without anything
-needing it can be installed again afterwards, if the candidate's sources still have it."
+needing it can be installed again afterwards, if the candidate's sources still have it. Where no archive is
+to be reached, it can be carried along with the files the old base has of it, and what it needs with it:
+
+  flipper-profile rebase lab --base 13.2 --decide P2:libfoo1=keep"
         }
         Class::P11 => {
             "\
@@ -94,7 +97,7 @@ need do nothing. Had you a file of your own in the place of one of its files, th
             "\
 A package of the base was upgraded in the profile, so the profile carries its own version of it. Is the
 candidate's at least as new, it takes the place of yours. Is it older, yours stays on top of it, and goes
-on hiding the base's until that has caught up.
+on hiding the base's until that has caught up; rebase --decide P4:openssl=new takes the older one.
 
   apt upgrade      with the security archive, on a base of last month"
         }

@@ -7,6 +7,7 @@ use crate::model::error::Result;
 use crate::model::tree::{Object, Triple};
 use crate::policy::check::Look;
 use crate::policy::check::class::Class;
+use crate::policy::check::decided::Answer;
 use crate::policy::check::finding::{Finding, Severity, Subject, readable};
 use crate::policy::check::identity;
 use crate::policy::check::owners::Owned;
@@ -17,18 +18,23 @@ use super::{follows_a_package, is_code};
 /// Where overlayfs keeps the flags `i` and `a` that chattr(1) sets through it (fs/overlayfs/util.c).
 const FLAGS: &str = "trusted.overlay.protattr";
 
-pub fn find(look: &Look, triple: &Triple, mine: &Object, owned: Owned) -> Option<Finding> {
+/// The other ways than what is done unasked.
+const KEEPS: (Answer, &str) = (Answer::Keep, "keeps yours, until an upgrade of its package");
+const TAKES: (Answer, &str) = (Answer::New, "takes the candidate's, and saves yours");
+
+pub fn find(look: &Look, triple: &Triple, mine: &Object, owned: Owned) -> Result<Option<Finding>> {
     if follows_a_package(owned) {
-        return None;
+        return Ok(None);
     }
     let (old, new) = (triple.old.as_deref(), triple.new.as_deref());
-    match old {
+    let finding = match old {
         Some(old) if mine.same(old) && !triple.has_mark(FLAGS) => Some(stale(triple)),
         Some(old) if mine.same_content(old) => Some(metadata_only(look, triple, mine, old)),
         Some(_) if owned == Owned::Base => Some(changed(triple, mine)),
         Some(_) => generated(triple),
         None => new.map(|new| shipped_now(triple, mine, new)),
-    }
+    };
+    finding.map(|finding| finding.offers_merge(look, &triple.path, &triple.path)).transpose()
 }
 
 /// F1: a copy of what the old base has, which hides whatever the candidate has in its place.
@@ -104,7 +110,10 @@ fn changed(triple: &Triple, mine: &Object) -> Finding {
                 None => "takes it away, as an upgrade of its package would, and saves yours",
             };
             Finding::path(class, Severity::Decision, &triple.path, takes)
-                .choice(format!("keep yours: dpkg-divert --local --rename --add /{path}, and put it back"))
+                .decides(Answer::New, &[KEEPS])
+                .choice(format!(
+                    "keep yours for good: dpkg-divert --local --rename --add /{path}, and put it back"
+                ))
         }
     };
     hashes(finding, triple)
@@ -119,7 +128,16 @@ fn generated(triple: &Triple) -> Option<Finding> {
         _ => return None,
     };
     let own = identity::of_this_machine(triple).filter(|_| severity == Severity::Decision);
-    Some(hashes(own.unwrap_or(Finding::path(Class::F16, severity, &triple.path, rebase)), triple))
+    let finding = own.unwrap_or(Finding::path(Class::F16, severity, &triple.path, rebase));
+    Some(hashes(takes_yours_away(finding), triple))
+}
+
+/// Kept unasked.
+fn takes_yours_away(finding: Finding) -> Finding {
+    match finding.severity {
+        Severity::Decision => finding.decides(Answer::Keep, &[TAKES]),
+        _ => finding,
+    }
 }
 
 /// F15: a local file where the candidate has one for the first time.
@@ -129,7 +147,7 @@ fn shipped_now(triple: &Triple, mine: &Object, new: &Object) -> Finding {
         return Finding::path(Class::F15, Severity::Automatic, &triple.path, drops);
     }
     if let Some(finding) = identity::of_this_machine(triple) {
-        return hashes(finding, triple);
+        return hashes(takes_yours_away(finding), triple);
     }
     let below_usr = triple.path.starts_with(b"usr/") && !triple.path.starts_with(b"usr/local/");
     let path = readable(&triple.path);
@@ -140,13 +158,15 @@ fn shipped_now(triple: &Triple, mine: &Object, new: &Object) -> Finding {
             &triple.path,
             "takes the candidate's, as dpkg would, and saves yours",
         )
+        .decides(Answer::New, &[KEEPS])
         .choice(format!("move yours below /usr/local: mv /{path} /usr/local/...")),
         false => Finding::path(
             Class::F15,
             Severity::Decision,
             &triple.path,
             "keeps yours, and puts the candidate's beside it as .dpkg-dist",
-        ),
+        )
+        .decides(Answer::Keep, &[TAKES]),
     };
     hashes(finding, triple)
 }

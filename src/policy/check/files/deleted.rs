@@ -4,6 +4,7 @@ use crate::dpkg::filters::Filters;
 use crate::model::tree::{Object, Triple};
 use crate::policy::check::Look;
 use crate::policy::check::class::Class;
+use crate::policy::check::decided::Answer;
 use crate::policy::check::finding::{Finding, Severity, readable};
 use crate::policy::check::owners::Owned;
 
@@ -45,7 +46,8 @@ fn file(filters: &Filters, triple: &Triple) -> Finding {
 fn comes_back(path: &[u8]) -> Finding {
     let rule = format!("path-exclude=/{}", readable(path));
     Finding::path(Class::F5, Severity::Decision, path, "brings it back, as an upgrade of its package would")
-        .choice(format!("keep it away: echo {rule} > /etc/dpkg/dpkg.cfg.d/local"))
+        .decides(Answer::New, &[(Answer::Keep, "keeps it deleted, until an upgrade of its package")])
+        .choice(format!("keep it away for good: echo {rule} > /etc/dpkg/dpkg.cfg.d/local"))
 }
 
 fn unchanged(old: Option<&Object>, new: Option<&Object>) -> bool {

@@ -3,6 +3,7 @@
 
 use crate::model::tree::{self, Object, Triple};
 use crate::policy::check::class::Class;
+use crate::policy::check::decided::Answer;
 use crate::policy::check::fates::Fate;
 use crate::policy::check::finding::{Finding, Severity, readable};
 use crate::policy::check::owners::Owned;
@@ -147,7 +148,9 @@ fn hiding(look: &Look, triple: &Triple) -> Option<Finding> {
         (true, true) => {
             let shows =
                 "shows what is new in the candidate, and brings back what an upgrade of its package would";
+            let keeps = "keeps it as you made it, and deletes the candidate's files in it by name";
             Finding::path(Class::F8, Severity::Decision, &triple.path, shows)
+                .decides(Answer::New, &[(Answer::Keep, keeps)])
         }
         (true, false) => {
             let keeps = "keeps it as you made it, the candidate has what the base has";
@@ -193,7 +196,8 @@ fn attributes(triple: &Triple, mine: &Object, new: &Object) -> Option<Finding> {
             Severity::Decision,
             &triple.path,
             "keeps yours, the candidate changed them too",
-        ),
+        )
+        .decides(Answer::Keep, &[(Answer::New, "takes the candidate's mode, owner and attributes")]),
         None => Finding::path(
             Class::F11,
             Severity::Automatic,

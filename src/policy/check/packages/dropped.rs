@@ -8,6 +8,7 @@ use crate::dpkg::status::{Package, Want};
 use crate::model::error::Result;
 use crate::policy::check::Look;
 use crate::policy::check::class::Class;
+use crate::policy::check::decided::Answer;
 use crate::policy::check::fates::{Fate, Row};
 use crate::policy::check::finding::{Finding, Severity};
 use crate::policy::check::side::{STATUS, Side};
@@ -17,6 +18,8 @@ use crate::policy::closure::{Need, PackageId};
 use super::{named, version};
 
 const MARKS: &[u8] = b"var/lib/apt/extended_states";
+/// Without an archive, too.
+const CARRIES: &str = "carries it along, with the files the old base has of it";
 /// Names that are said of a list.
 const NAMED: usize = 3;
 
@@ -24,7 +27,7 @@ pub fn find(look: &Look, found: &mut Vec<Finding>) -> Result<()> {
     let dropped: Vec<(&Row, &Package)> = look
         .rows
         .iter()
-        .filter(|row| row.fate == Fate::Dropped)
+        .filter(|row| row.fate == Fate::Dropped || row.is_carried())
         .filter_map(|row| Some((row, row.mine_installed()?)))
         .collect();
     if dropped.is_empty() {
@@ -37,7 +40,11 @@ pub fn find(look: &Look, found: &mut Vec<Finding>) -> Result<()> {
         let is_it = |id: &PackageId| (id.name, id.architecture) == (mine.name, mine.architecture);
         let needs: Vec<&Need> =
             needs.iter().filter(|(id, need)| is_it(id) && stays(look, need)).map(|(_, n)| n).collect();
-        found.push(drops(look, mine, &needs));
+        let finding = drops(look, mine, &needs).decides(Answer::New, &[(Answer::Keep, CARRIES)]);
+        found.push(match row.is_carried() {
+            true => Finding { rebase: "carries it along, what is carried along needs it".into(), ..finding },
+            false => finding,
+        });
         found.extend(missed(look, row, mine, &marks));
     }
     Ok(())
@@ -114,10 +121,11 @@ fn missed(look: &Look, row: &Row, mine: &Package, marks: &[ExtendedStates; 2]) -
         () if was_automatic && !is_automatic => (Class::P22, "asked for"),
         () => return None,
     };
-    let goes = "lets it go with the base";
+    let goes = if row.is_carried() { CARRIES } else { "lets it go with the base" };
     Some(
         Finding::package(class, Severity::Decision, &named(look, mine), goes)
             .seen("in the profile it is", seen)
+            .decides(Answer::New, &[(Answer::Keep, CARRIES)])
             .choice(format!("stay on the base, or afterwards: apt install {}", mine.name)),
     )
 }

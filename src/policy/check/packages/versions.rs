@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 use crate::dpkg::version::compare;
 use crate::policy::check::Look;
 use crate::policy::check::class::Class;
+use crate::policy::check::decided::Answer;
 use crate::policy::check::fates::{Fate, Row};
 use crate::policy::check::finding::{Finding, Severity};
 use crate::policy::check::side::STATUS;
@@ -41,17 +42,26 @@ pub fn own_version(look: &Look, row: &Row) -> Option<Finding> {
         Some(_) => Class::P4,
         None => Class::P6,
     };
+    const KEEPS: &str = "keeps the profile's package on top of the candidate's older one";
+    // It would have the fate Override, had the person not decided.
+    let newer = compare(version(mine), version(new)) == Ordering::Greater;
     let (severity, rebase) = match row.fate {
+        Fate::Superseded if newer => (Severity::Decision, KEEPS),
         Fate::Superseded if lowered => (Severity::Decision, "takes the candidate's newer package"),
         Fate::Superseded => (Severity::Automatic, "takes the candidate's package, it is as new"),
-        Fate::Override => {
-            (Severity::Decision, "keeps the profile's package on top of the candidate's older one")
-        }
+        Fate::Override => (Severity::Decision, KEEPS),
         _ => return None,
     };
     let finding = Finding::package(class, severity, &named(look, mine), rebase)
         .seen("version in the profile", version(mine))
         .seen("version in the candidate", version(new));
+    let finding = match newer {
+        true => {
+            let takes = "takes the candidate's older package, as a downgrade would";
+            finding.decides(Answer::Keep, &[(Answer::New, takes)])
+        }
+        false => finding,
+    };
     Some(match old {
         Some(old) => finding.seen("version in the base", version(old)),
         None => finding,
