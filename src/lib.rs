@@ -30,7 +30,8 @@
 //! `policy/closure.rs` (whether a set of packages holds together, by whose rules),
 //! `policy/check/mod.rs` (what a candidate base would do to a profile), `policy/mend/mod.rs` (what a repair
 //! changes without anybody seeing it), `policy/rebase/mod.rs` (the edits that put a profile on another base)
-//! and `commands/rebase/prove.rs` (what must hold before that counts).
+//! `commands/rebase/prove.rs` (what must hold before that counts) and `commands/assemble.rs` (what the initramfs
+//! calls; `initramfs/scripts/flipper` is the story around it).
 //!
 //! Where this differs from the design it was built from, and why:
 //! - an open entry is `57.open.json`, a closed one `57.json`: closing makes a new name, so a torn file
@@ -107,6 +108,10 @@
 //!   number, so nothing takes it for a root that could become current;
 //! - what a person decides (`policy/check/decided.rs`) goes into the look itself, so that findings, plan, plan hash
 //!   and what is done all follow from the same decisions; a text is merged only where that is clean;
+//! - at a start a profile is assembled by flipper-rescue in a namespace of its own, with the code of `run`, and
+//!   appears with one mount: the shell of the initramfs decides only what is tried, and in which order;
+//! - a root whose init cannot be executed is not handed over: its last change is taken back first
+//!   (`system/starts.rs`), before any trial boot counts;
 //! - flags of chattr(1) that were set through an overlay lie in an attribute of overlayfs's own, and count as a
 //!   change of the file.
 

@@ -6,6 +6,8 @@ mod rig;
 
 #[path = "pool/accounts.rs"]
 mod accounts;
+#[path = "pool/assemble.rs"]
+mod assemble;
 #[path = "pool/bases.rs"]
 mod bases;
 #[path = "pool/builtin.rs"]

@@ -55,7 +55,7 @@ pub fn settle_state(session: &Session, dir: &ProfileDir) -> Result<()> {
     if session.root_in_use(dir)?.is_none() {
         with_room(&session.pool.layout, For::Recovery, || next_state::take_place(dir, current))?;
         if session.pool.format.may_write() {
-            with_room(&session.pool.layout, For::Recovery, || numbers::settle(session, dir))?;
+            with_room(&session.pool.layout, For::Recovery, || numbers::settle(session, dir, current))?;
         }
     }
     delete_old_state(dir)

@@ -12,6 +12,7 @@ pub mod cli;
 pub mod report;
 
 mod accounts;
+mod assemble;
 mod bare;
 mod base_flip;
 mod base_good;

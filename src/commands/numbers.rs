@@ -15,8 +15,7 @@ use super::report;
 use super::session::Session;
 
 /// The caller holds the profile's lock, and nobody uses it.
-pub fn settle(session: &Session, dir: &ProfileDir) -> Result<()> {
-    let number = roots::current(dir)?;
+pub fn settle(session: &Session, dir: &ProfileDir, number: EntryNumber) -> Result<()> {
     let was = numbers::noted(&dir.state())?;
     let merged = was.as_ref().and_then(|was| was.merged);
     let now = of(session, &dir.root(number))?.map(|now| Bearers { merged, ..now });

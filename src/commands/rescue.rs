@@ -9,12 +9,16 @@ use crate::system::{roots, upper};
 
 use super::cli::{Common, Rescue, RescueVerb};
 use super::session::Session;
-use super::{bare, pruned, report, stage, undo_plan};
+use super::{assemble, bare, pruned, report, stage, undo_plan};
 
 pub fn run(args: &Rescue) -> Result<Exit> {
     match &args.verb {
         RescueVerb::List { id } => list(&args.common, id.as_deref()),
-        RescueVerb::Stage { id, entry } => stage(&args.common, id, entry),
+        RescueVerb::Stage { id, entry } => {
+            let session = Session::mending_if_allowed(&args.common)?;
+            stage(&session, &id.parse()?, entry, args.common.yes).map(|()| Exit::Done)
+        }
+        RescueVerb::Assemble(asked) => assemble::run(&args.common, asked),
     }
 }
 
@@ -58,30 +62,29 @@ fn point_line(session: &Session, id: &ProfileId, number: EntryNumber) -> Result<
     Ok(format!("{number}  before: {what}  ({packages} packages)"))
 }
 
-fn stage(common: &Common, id: &str, entry: &str) -> Result<Exit> {
-    let session = Session::mending_if_allowed(common)?;
-    let id: ProfileId = id.parse()?;
-    let _lock = session.lock_profile(&id)?;
-    let facts = undo_plan::look(&session, Some(id.as_str()))?;
+/// `entry`: its number, or `last`.
+pub fn stage(session: &Session, id: &ProfileId, entry: &str, yes: bool) -> Result<()> {
+    let _lock = session.lock_profile(id)?;
+    let facts = undo_plan::look(session, Some(id.as_str()))?;
     let ask = match entry {
         "last" => Ask::Last,
         number => Ask::To(number.parse()?),
     };
     let preview = match undo_plan::plan(&facts, ask) {
-        Ok(plan) => undo_plan::preview(&session, &facts, plan)?,
+        Ok(plan) => undo_plan::preview(session, &facts, plan)?,
         // What the journal lost, or never had, its point is all that is left of.
         Err(Error::NoSuchEntry { number }) if facts.points.contains(&number) => {
-            undo_plan::preview(&session, &facts, undo_plan::plan(&facts, Ask::Point(number))?)?
+            undo_plan::preview(session, &facts, undo_plan::plan(&facts, Ask::Point(number))?)?
         }
-        Err(Error::NoSuchEntry { number }) => return Err(Error::NotInLine { number, profile: id }),
-        Err(other) => return Err(pruned::name(&session, &id, other)),
+        Err(Error::NoSuchEntry { number }) => return Err(Error::NotInLine { number, profile: id.clone() }),
+        Err(other) => return Err(pruned::name(session, id, other)),
     };
-    bare::tell(&session);
+    bare::tell(session);
     report::line(format_args!("{id}: {}", preview.sentence()));
     report::line("  state/ is left as it is");
-    report::confirm("go on?", common.yes)?;
-    let staged = stage::act(&session, &facts, &preview.plan, &Keeps::default(), &[])?;
+    report::confirm("go on?", yes)?;
+    let staged = stage::act(session, &facts, &preview.plan, &Keeps::default(), &[])?;
     let when = if staged.waits { "; restart the profile to finish" } else { "" };
     report::note(format_args!("staged (entry {}){when}", staged.entry.number));
-    Ok(Exit::Done)
+    Ok(())
 }

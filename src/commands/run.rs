@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use crate::model::booted::{Booted, Mode};
-use crate::model::error::{Exit, Result};
+use crate::model::error::{Error, Exit, Result};
 use crate::model::layout::{ProfileDir, RootDir};
 use crate::model::{BaseVersion, EntryNumber, ProfileId};
 use crate::system::assemble::Assembly;
@@ -14,15 +14,15 @@ use crate::system::{btrfs, files, guard, profiles, roots, sandbox, shared};
 
 use super::cli::Common;
 use super::session::Session;
-use super::{identity, left, now, report, state, told, undo_plan};
+use super::{identity, left, now, numbers, report, state, told, undo_plan};
 
-/// A root that is ours for the run.
-struct Held {
-    dir: ProfileDir,
-    number: EntryNumber,
-    root: RootDir,
-    base: BaseVersion,
-    lock: Lock,
+/// A root that is ours, as it should be before a start.
+pub(super) struct Held {
+    pub dir: ProfileDir,
+    pub number: EntryNumber,
+    pub root: RootDir,
+    pub base: BaseVersion,
+    pub lock: Lock,
 }
 
 pub fn run(common: &Common, id: &str, command: &[OsString], throwaway: bool) -> Result<Exit> {
@@ -47,7 +47,7 @@ fn tell(session: &Session, id: &ProfileId) {
 }
 
 fn in_profile(session: &Session, id: &ProfileId, command: &[OsString]) -> Result<i32> {
-    let held = hold_current(session, id)?;
+    let held = hold(session, id, None)?;
     let booted = Booted {
         profile: id.clone(),
         root: held.number,
@@ -69,14 +69,23 @@ fn in_profile(session: &Session, id: &ProfileId, command: &[OsString]) -> Result
     Ok(status)
 }
 
-/// The current root, its lock held. The profile's lock is held meanwhile, so that no undo moves the
-/// pointer between the look and the lock.
-fn hold_current(session: &Session, id: &ProfileId) -> Result<Held> {
+/// The current root, or the one that was asked for, its lock held. The profile's lock is held meanwhile, so
+/// that no undo moves the pointer between the look and the lock.
+pub(super) fn hold(session: &Session, id: &ProfileId, asked: Option<EntryNumber>) -> Result<Held> {
     let dir = session.need_profile(id)?;
     let _profile = session.lock_profile(id)?;
-    left::settle_state(session, &dir)?;
-    let number = roots::current(&dir)?;
+    let current = roots::current(&dir)?;
+    let number = asked.unwrap_or(current);
     let root = dir.root(number);
+    if !root.path().is_dir() {
+        return Err(Error::NoSuchRoot { number, profile: id.clone() });
+    }
+    // The state/ that came with `current` waits for it.
+    if number == current {
+        left::settle_state(session, &dir)?;
+    } else if session.root_in_use(&dir)?.is_none() {
+        numbers::settle(session, &dir, number)?;
+    }
     let base = roots::base_of(&root)?;
     let lock = guard::claim(&session.pool, &root)?;
     state::settle(session, &dir, &root)?;
@@ -117,7 +126,7 @@ fn supervise(
     status
 }
 
-fn tell_not_shared(session: &Session, held: &Held, root: &Path) {
+pub(super) fn tell_not_shared(session: &Session, held: &Held, root: &Path) {
     for path in shared::not_bound(&session.pool, &held.dir, root) {
         let path = path.display();
         report::note(format_args!(

@@ -36,6 +36,8 @@ pub fn run(common: &Common) -> Result<Exit> {
     let why = files::read_line(pool::UNPROTECTED.as_ref()).unwrap_or_default();
     let kept =
         list.iter().any(|p: &serde_json::Value| p["unprotected"].as_array().is_some_and(|a| !a.is_empty()));
+    let at_start = files::read_if_there(pool::TOLD_AT_START.as_ref())?.unwrap_or_default();
+    attention.extend(String::from_utf8_lossy(&at_start).lines().map(|line| format!("at the start: {line}")));
     if booted.is_some() && !why.is_empty() && !kept {
         attention.push(format!("the last package run here was not protected: {why}"));
     }

@@ -32,6 +32,7 @@ pub enum Error {
     NotBtrfs { path: PathBuf },
     NotAPool { path: PathBuf },
     AlreadyAPool { path: PathBuf },
+    TwinPools { one: PathBuf, other: PathBuf },
     FormatTooNew { format: u32, may_read: bool },
     DeviceHolds { path: PathBuf, what: String },
     NotConfirmed { question: String },
@@ -53,6 +54,8 @@ pub enum Error {
     Unprotected { why: String },
     InsideRun { verb: String },
     NoSuchEntry { number: EntryNumber },
+    NoSuchRoot { number: EntryNumber, profile: ProfileId },
+    DoesNotStart { profile: ProfileId, number: EntryNumber, why: String },
     NotInLine { number: EntryNumber, profile: ProfileId },
     PointMissing { number: EntryNumber },
     NoStateBefore { number: EntryNumber },
@@ -140,6 +143,10 @@ impl Error {
                 "a stream is made with: flipper-base publish V FILE; a directory or a tarball comes in with: flipper-base import"
                     .into()
             }
+            TwinPools { other, .. } => {
+                let other = other.display();
+                format!("take one of the two out, or give the copy an identity of its own: btrfstune -u {other}")
+            }
             BrokenStream { .. } => "get it again: nothing of it stays in the pool".into(),
             NoParentBase { .. } => "receive that base first, or get a whole stream instead of a delta".into(),
             NoBaseYet => "import one with: flipper-base import DIR --version V".into(),
@@ -200,6 +207,12 @@ impl fmt::Display for Error {
             NotBtrfs { path } => write!(out, "{} is not on btrfs, and a pool must be", path.display()),
             NotAPool { path } => write!(out, "{} holds no pool of flipper profiles", path.display()),
             AlreadyAPool { path } => write!(out, "{} is a pool already", path.display()),
+            TwinPools { one, other } => write!(
+                out,
+                "{} and {} bear the same file system: one is a copy, and nothing is written to either",
+                one.display(),
+                other.display()
+            ),
             FormatTooNew { format, may_read: true } => write!(
                 out,
                 "this pool was written by a newer program (format {format}): this one may read it but not change it"
@@ -252,6 +265,10 @@ impl fmt::Display for Error {
                     out,
                     "the point before entry {number} is not kept any more: pruned {when} (entry {by})"
                 )
+            }
+            NoSuchRoot { number, profile } => write!(out, "profile {profile} has no root {number}"),
+            DoesNotStart { profile, number, why } => {
+                write!(out, "root {number} of {profile} cannot be started: {why}")
             }
             NotPinned { number } => write!(out, "the point before entry {number} is not pinned"),
             BadSetting { line, why } => {

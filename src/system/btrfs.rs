@@ -173,7 +173,42 @@ pub fn unseal(path: &Path) -> Result<()> {
 /// The UUID of the btrfs on a block device, from its first superblock (at 64 KiB: magic at 0x40,
 /// fsid at 0x20; kernel: btrfs_tree.h), or NotBtrfs.
 pub fn uuid_on_device(device: &Path) -> Result<String> {
-    let mut block = [0u8; 0x48];
+    let block = superblock(device)?;
+    let hex: String = block[0x20..0x30].iter().map(|b| format!("{b:02x}")).collect();
+    let parts = [&hex[0..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..32]];
+    Ok(parts.join("-"))
+}
+
+/// What tells the devices of one file system apart: the UUID of this one (in the superblock's dev_item).
+/// Two devices that share it too are copies of each other.
+pub fn own_uuid_of_device(device: &Path) -> Result<[u8; 16]> {
+    const ITS_UUID: usize = 66;
+    let mut uuid = [0; 16];
+    uuid.copy_from_slice(&superblock(device)?[DEV_ITEM + ITS_UUID..][..16]);
+    Ok(uuid)
+}
+
+/// As large as the file system takes this device to be, and the number it has there (dev_item again).
+pub struct OnDevice {
+    pub device: u64,
+    pub bytes: u64,
+}
+
+pub fn size_on_device(device: &Path) -> Result<OnDevice> {
+    let block = superblock(device)?;
+    let number = |at: usize| {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&block[at..at + 8]);
+        u64::from_le_bytes(bytes)
+    };
+    Ok(OnDevice { device: number(DEV_ITEM), bytes: number(DEV_ITEM + 8) })
+}
+
+/// struct btrfs_dev_item in the superblock: devid, total_bytes, ...
+const DEV_ITEM: usize = 0xc9;
+
+fn superblock(device: &Path) -> Result<[u8; 0x200]> {
+    let mut block = [0u8; 0x200];
     let mut file = File::open(device).at("open", device)?;
     file.seek(SeekFrom::Start(0x1_0000)).at("read", device)?;
     match file.read_exact(&mut block) {
@@ -183,7 +218,5 @@ pub fn uuid_on_device(device: &Path) -> Result<String> {
     if &block[0x40..0x48] != b"_BHRfS_M" {
         return Err(Error::NotBtrfs { path: device.to_path_buf() });
     }
-    let hex: String = block[0x20..0x30].iter().map(|b| format!("{b:02x}")).collect();
-    let parts = [&hex[0..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..32]];
-    Ok(parts.join("-"))
+    Ok(block)
 }

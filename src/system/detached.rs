@@ -19,9 +19,18 @@ pub struct DetachedMount(File);
 
 /// Clones the mount at `path` off its place.
 pub fn take(path: &Path) -> Result<DetachedMount> {
+    take_with(path, 0)
+}
+
+/// The same with everything that is mounted below it.
+pub fn take_all(path: &Path) -> Result<DetachedMount> {
+    take_with(path, libc::AT_RECURSIVE as libc::c_uint)
+}
+
+fn take_with(path: &Path, more: libc::c_uint) -> Result<DetachedMount> {
     const OPEN_TREE_CLONE: libc::c_uint = 1;
     let name = c_path(path)?;
-    let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC as libc::c_uint;
+    let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC as libc::c_uint | more;
     let fd = unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, name.as_ptr(), flags) };
     if fd < 0 {
         return Err(io::Error::last_os_error()).at("take the mount of", path);

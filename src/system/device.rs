@@ -54,6 +54,28 @@ pub fn carrying(uuid: &str, hint: &Path) -> Option<PathBuf> {
     with_uuid(uuid).filter(|device| carries(device))
 }
 
+/// Refuses a pool of which this machine sees a copy under the same UUID (a disk that was copied whole): the
+/// kernel tells file systems apart by it, and what is written could reach either. The devices of one file
+/// system over several have different UUIDs of their own.
+pub fn need_no_twin(device: &Path) -> Result<()> {
+    let same = |other: &Path| -> Result<bool> {
+        let ids = |of: &Path| Ok::<_, Error>((btrfs::uuid_on_device(of)?, btrfs::own_uuid_of_device(of)?));
+        Ok(ids(other)? == ids(device)?)
+    };
+    let number = |path: &Path| fs::metadata(path).map(|meta| meta.rdev()).ok();
+    let class = Path::new("/sys/class/block");
+    for name in files::names(class)? {
+        let other = Path::new("/dev").join(&name);
+        // What something stands on (multipath, device-mapper) shows the superblock of what stands on it.
+        let carries = !files::names(&class.join(&name).join("holders"))?.is_empty();
+        if carries || number(&other) == number(device) || !same(&other).unwrap_or(false) {
+            continue;
+        }
+        return Err(Error::TwinPools { one: device.to_path_buf(), other });
+    }
+    Ok(())
+}
+
 /// The loop device of an image file: the one it has already, else a new one that goes away by itself
 /// with its last user (LO_FLAGS_AUTOCLEAR).
 pub fn attach_image(image: &Path) -> Result<PathBuf> {

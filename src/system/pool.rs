@@ -20,6 +20,9 @@ pub const BOOTED: &str = "/run/flipper/booted";
 /// Why the last package run here had no point; gone with the boot (`unprotected` keeps it longer).
 pub const UNPROTECTED: &str = "/run/flipper/unprotected";
 
+/// What the initramfs had to say, a sentence a line; gone with the boot.
+pub const TOLD_AT_START: &str = "/run/flipper/told";
+
 /// Where pools are mounted, each by its UUID.
 const POOLS: &str = "/run/flipper/pool";
 

@@ -361,7 +361,7 @@ pub fn take_name_servers_back(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Takes everything apart that [`prepare`] mounted here, so that the root is unused again.
+/// Takes everything apart that is mounted here, so that the root is unused again.
 pub fn dismantle(root: &Path) -> Result<()> {
     umount2(root, MntFlags::MNT_DETACH).at("unmount", root)
 }

@@ -1,6 +1,8 @@
 //! What can be typed after `flipper-rescue`.
 
-use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
 
 use super::Common;
 
@@ -41,4 +43,33 @@ flipper-rescue stage lab 57        return to the state before entry 57")]
         /// The entry's number, or `last`
         entry: String,
     },
+    /// Assemble a profile at a directory, for a machine that is about to start from it
+    #[command(
+        long_about = "\
+Assembles a profile at a directory, with its home and state, and writes /run/flipper/booted. The initramfs \
+calls it; nothing else should. A root whose programs cannot be started is not handed over: its last change is \
+taken back (which is an entry, and can be taken back too), and then the next, until one starts.",
+        after_help = "\
+Examples:\n  flipper-rescue --pool /dev/mmcblk0p3 assemble --at /root\n  \
+flipper-rescue --pool /dev/mmcblk0p3 assemble lab --at /root --root 41"
+    )]
+    Assemble(Assemble),
+}
+
+#[derive(Args, Debug)]
+pub struct Assemble {
+    /// The profile (default: the pool's default, or the only one there is)
+    pub id: Option<String>,
+    /// An existing directory: what is to become /
+    #[arg(long, value_name = "DIR")]
+    pub at: PathBuf,
+    /// This root instead of the one `current` names, for this start only
+    #[arg(long, value_name = "N")]
+    pub root: Option<String>,
+    /// First go back to the state before this entry, or `last`
+    #[arg(long, value_name = "ENTRY")]
+    pub undo: Option<String>,
+    /// What is to be started in it
+    #[arg(long, value_name = "PATH", default_value = "/sbin/init")]
+    pub init: PathBuf,
 }

@@ -11,6 +11,9 @@ use crate::model::error::Result;
 use crate::system::{files, pool, unprotected};
 
 pub fn run() {
+    let at_start = files::read_if_there(Path::new(pool::TOLD_AT_START)).ok().flatten().unwrap_or_default();
+    let at_start = String::from_utf8_lossy(&at_start).into_owned();
+    at_start.lines().for_each(|line| report::line(format_args!("flipper-profiles: at the start: {line}")));
     let Ok(Some(booted)) = pool::booted() else { return };
     let told = of_pool(&booted).unwrap_or_else(|error| {
         let mut lines = of_this_root();

@@ -4,7 +4,7 @@
 //!
 //! `pre`, `packages`, `post` are apt's three hooks of a commit; `dpkg-pre`, `dpkg-post` dpkg's own, for
 //! a dpkg that no such commit stands behind (`dpkg -i`, a program that calls dpkg without libapt);
-//! `login` is run when somebody logs in.
+//! `login` is run when somebody logs in, `boot` by flipper-boot.service.
 //!
 //! The program is static and has no SQLite: it starts in half the time, and it works while the package
 //! run replaces the very libraries it would need.
@@ -22,6 +22,7 @@ use crate::system::{driver, files, pool};
 use super::{now, report};
 use session::Hook;
 
+mod boot;
 mod in_the_way;
 mod login;
 mod packages;
@@ -47,6 +48,7 @@ pub fn main() -> ExitCode {
             .and_then(|()| tell_of_state(&state::before_plain_dpkg())),
         ("packages", None) => plan().inspect(|()| session::announce()),
         ("post" | "dpkg-post", None) => guarded(post::run, not_closed),
+        ("boot", None) => boot::run(),
         ("login", None) => {
             login::run();
             Ok(())
