@@ -105,7 +105,8 @@ mkdir /usr/share/doc/adduser
 rm -r /usr/share/doc/bash
 ln -s coreutils /usr/share/doc/bash
 echo '# mine' >> /etc/bash.bashrc
-rm /etc/pam.conf
+rm /etc/pam.conf /etc/logrotate.d/dpkg
+mkdir /etc/logrotate.d/dpkg
 echo mine > /usr/share/doc/sed/copyright
 mkdir -p '/srv/a b' /srv/empty /opt/x/y
 printf 'data\n' > '/srv/a b/file
