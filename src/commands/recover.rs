@@ -2,6 +2,7 @@
 //! changes something, which closes it first.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::model::difference::{PathChange, What};
 use crate::model::error::{Error, Result};
@@ -59,7 +60,9 @@ fn close_what_is_over(session: &Session, owner: Option<&ProfileId>) -> Result<()
     }
     let dir = owner.map(|id| session.pool.layout.profile(id)).filter(|dir| dir.path().is_dir());
     let made = owner.map(|id| session.pool.layout.new_profile(id)).filter(|dir| dir.path().is_dir());
-    let _lock = match author_lock(session, dir.as_ref().or(made.as_ref()))? {
+    // Past another command's recover, which has it for a moment.
+    let patience = Duration::from_millis(300);
+    let _lock = match author_lock(session, dir.as_ref().or(made.as_ref()), patience)? {
         Some(lock) => lock,
         None => return Ok(()),
     };
@@ -229,7 +232,7 @@ fn judge(session: &Session, entry: &Entry, locked: bool) -> Result<Verdict> {
     };
     let inside = is_our_root(session, entry)?;
     // Asked before the pointer is read: what its author has done by now, the pointer shows.
-    let author_gone = locked || author_lock(session, dir.as_ref())?.is_some();
+    let author_gone = locked || author_lock(session, dir.as_ref(), Duration::ZERO)?.is_some();
     Ok(verdict(&OpenFacts {
         number: entry.number,
         kind: entry.kind.clone(),
@@ -282,9 +285,9 @@ fn nobody_else_at_work(entry: &Entry, merged: &Path) -> Result<bool> {
 }
 
 /// The lock a living author holds: the profile's, or that of the bases. None: somebody has it.
-fn author_lock(session: &Session, dir: Option<&ProfileDir>) -> Result<Option<Lock>> {
+fn author_lock(session: &Session, dir: Option<&ProfileDir>, patience: Duration) -> Result<Option<Lock>> {
     let path = dir.map_or_else(|| session.pool.layout.base_lock(), ProfileDir::lock);
-    match Lock::take(&path, "") {
+    match Lock::take_within(&path, "", patience) {
         Ok(lock) => Ok(Some(lock)),
         Err(Error::Busy { .. }) => Ok(None),
         Err(other) => Err(other),

@@ -49,9 +49,14 @@ impl Lock {
     }
 
     /// Like [`Lock::take`], but past those who have it for a moment: every command that changes
-    /// something asks for the locks of all profiles first, to see what a cut left.
+    /// something asks for the locks of all profiles first, to see what a cut left. On a slow card a moment
+    /// with a sync in it is seconds.
     pub fn take_soon(path: &Path, what: &str) -> Result<Lock> {
-        let end = Instant::now() + Duration::from_secs(1);
+        Lock::take_within(path, what, Duration::from_secs(4))
+    }
+
+    pub fn take_within(path: &Path, what: &str, patience: Duration) -> Result<Lock> {
+        let end = Instant::now() + patience;
         loop {
             match Lock::take(path, what) {
                 Err(Error::Busy { .. }) if Instant::now() < end => {
