@@ -13,6 +13,9 @@ use serde_json::Value;
 
 use crate::facts::{Lines, Profile, Tree, lines, names};
 
+/// The account that has another number on the next base (`moves.rs`).
+const MOVED: &str = "moved";
+
 /// A state/ or a copy of one: the paths that lie in it, whole, and what is in them. What only leads to one
 /// is left out.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -56,11 +59,19 @@ impl Data {
                 copies.insert(number, Kept::read(&dir.join("snapshots").join(name))?);
             }
         }
+        let (state, made) = (Kept::read(&dir.join("state"))?, dir.join(format!(".state-{current}.made")));
+        let bearers = numbers(&dir.join("state"))?;
+        let is_merged = bearers.as_ref().and_then(|b| b.merged).is_some_and(|n| n.get() == current);
+        let next = match copies.get(&current) {
+            _ if next.is_dir() => Some(Kept::read(&next)?),
+            Some(before) if made.is_dir() && !is_merged => Some(merged(&state, before, &Kept::read(&made)?)),
+            _ => None,
+        };
         Ok(Data {
-            state: Kept::read(&dir.join("state"))?,
-            next: if next.is_dir() { Some(Kept::read(&next)?) } else { None },
+            state,
+            next,
             copies,
-            bears: numbers(&dir.join("state"))?.map(|bearers| bearers.base),
+            bears: bearers.map(|bearers| bearers.base),
             listed: format!("state {}, shared {}", description["state"], description["shared"]),
             shared: Kept::of(&top.join("@data/shared"), paths)?,
         })
@@ -114,11 +125,28 @@ fn numbers(state: &Path) -> io::Result<Option<Bearers>> {
     }
 }
 
+/// What the sandbox of a rebase changed in its copy (`made`, made from `before`), where state/ is as it was.
+fn merged(state: &Kept, before: &Kept, made: &Kept) -> Kept {
+    let mut all = Kept { lines: state.lines.clone(), paths: &state.paths | &made.paths };
+    for path in before.lines.keys().chain(made.lines.keys()) {
+        let (was, is) = (before.lines.get(path), made.lines.get(path));
+        if was == is || state.lines.get(path) != was {
+            continue;
+        }
+        match is {
+            Some(line) => drop(all.lines.insert(path.clone(), line.clone())),
+            None => drop(all.lines.remove(path)),
+        }
+    }
+    all
+}
+
 /// A state/ that is given other numbers is the same state/. `100644 850:850 ...` -> `100644 moved:moved ...`
 fn by_name(line: &str, bearers: &Bearers) -> String {
+    // Whoever has one number on both bases keeps it here: a state/ of before the first note has no names.
     let named = |number: &str, names: &BTreeMap<String, u32>| {
-        let known = names.iter().find(|(_, known)| known.to_string() == number);
-        known.map_or(number.to_owned(), |(name, _)| name.clone())
+        let known = names.get(MOVED).is_some_and(|known| known.to_string() == number);
+        if known { MOVED.to_owned() } else { number.to_owned() }
     };
     let mut words: Vec<String> = line.splitn(3, ' ').map(str::to_owned).collect();
     if let Some((user, group)) = words[1].split_once(':') {

@@ -69,7 +69,7 @@ fn all(small: String) -> Vec<Step> {
         step("undo to the first base", Ours, |m| m.undo(&[])),
         step("apt install for a flip", Live, move |m| m.run(&older)),
         flip("flip", &["flip", "next", "--yes"]),
-        step("rollback", Ours, |m| m.base(&["rollback", "--yes"])),
+        step("rollback", Sort::Moves, |m| m.base(&["rollback", "--yes"])),
         flip("flip by name", &["flip", "next", "--profiles", "third", "--yes"]),
         step("import an old one", Ours, move |m| m.base(&["import", &small, "--version", "0", "--clean"])),
         step("prune an old base", Ours, |m| m.base(&["prune", "0", "--yes"])),
