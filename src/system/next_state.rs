@@ -103,10 +103,11 @@ pub fn delete_old(dir: &ProfileDir) -> Result<Vec<Error>> {
     Ok(tried.filter_map(Result::err).collect())
 }
 
-/// The copy beside the point is of a state/ that is not there any more.
+/// The copy beside the point is of the very state/ that lies aside now: the two have changed places. Any other
+/// copy (a rebase makes one when it begins, and the root may take state/ over more than once) says nothing.
 fn is_in_place(dir: &ProfileDir, number: EntryNumber) -> Result<bool> {
     let copy = dir.point_state(number);
-    Ok(copy.is_dir() && btrfs::parent(&copy)? != Some(btrfs::uuid(&dir.state())?))
+    Ok(copy.is_dir() && btrfs::parent(&copy)? == Some(btrfs::uuid(&dir.next_state(number))?))
 }
 
 /// Of a root that was dropped, or never became current.

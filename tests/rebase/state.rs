@@ -129,6 +129,17 @@ fn nor_twice_nor_in_a_copy(rig: &Rig) {
     fs::rename(&kept, &made).unwrap();
     assert_eq!(rig.sh("lab", "cat /srv/d/format"), "later");
     nothing_aside(rig);
+
+    // A root takes state/ over as often as another one had it in between.
+    need("btrfs", btrfs(&["subvolume", "delete"]).arg(&nested));
+    for uid in [150, 151] {
+        let state = rig.in_pool("@profiles/lab/state");
+        std::os::unix::fs::chown(state.join("var/log/svc/log"), Some(uid), None).unwrap();
+        fs::write(state.join(".numbers"), format!(r#"{{"base":"1","users":{{"bus":{uid}}},"groups":{{}}}}"#))
+            .unwrap();
+        assert_eq!(rig.sh("lab", "stat -c %U /var/log/svc/log"), "bus", "{uid}");
+    }
+    nothing_aside(rig);
 }
 
 /// Its services went on writing while the rebase worked on the copy. One that is dropped leaves nothing.
