@@ -2,11 +2,10 @@
 //! the words dpkg has for what is obsolete, next to dpkg's own upgrade of the same packages.
 
 use std::fs;
-use std::path::Path;
 
 use crate::case::Tree;
 use crate::deb::Deb;
-use crate::merged::prepared;
+use crate::merged;
 use crate::rig::Rig;
 
 const CONFFILES: [&str; 4] = ["edited", "same", "deleted", "stays"];
@@ -69,35 +68,24 @@ fn archive(tree: &Tree, debs: &[Deb]) {
 
 /// Base 1, and base 2 of another release: apt brings the profile's packages to it.
 fn pool() -> Rig {
-    let rig = Rig::bare();
-    rig.profile(&["init", "--image", rig.image_name(), "--size", "4G", "--inode-floor", "65536"]).ok();
-    for version in ["1", "2"] {
-        let dir = prepared(&rig, version, |tree| {
-            tree.install(&[tool(version), bare(version), ahead(version)]);
-            tree.sh(&format!(
-                "sed -i 's/^VERSION_CODENAME=.*/VERSION_CODENAME=release{version}/' usr/lib/os-release"
-            ));
-        });
-        rig.base(&["import", dir.to_str().unwrap(), "--version", version, "--clean"]).ok();
-        fs::remove_dir_all(dir).unwrap();
-    }
-    rig.hold();
-    rig.profile(&["create", "lab", "--base", "1"]).ok();
-    let scratch = rig.dir.path().to_owned();
-    rig.mounted("lab", |dir: &Path| {
-        let tree = Tree { dir, scratch: &scratch };
+    let base = |version: &str, tree: &Tree| {
+        tree.install(&[tool(version), bare(version), ahead(version)]);
+        tree.sh(&format!(
+            "sed -i 's/^VERSION_CODENAME=.*/VERSION_CODENAME=release{version}/' usr/lib/os-release"
+        ));
+    };
+    merged::pool(base, |tree| {
         tree.install(&[mine("1"), ahead("3"), Deb::new("goes", "1").file("usr/share/goes/x", "1")]);
-        edit_conffiles(&tree);
+        edit_conffiles(tree);
         for path in ["usr/share/mine/edited", "usr/share/mine/a b", "usr/share/mine/gone", "etc/mine.conf"] {
             tree.write(path, "edited");
         }
         tree.write("usr/share/goes/x", "edited");
         let conflicts = mine("2").field("Conflicts: goes");
-        archive(&tree, &[conflicts, ahead("2")]);
+        archive(tree, &[conflicts, ahead("2")]);
         // apt may take it away: nobody asked for it.
         tree.sh("chroot . apt-mark auto goes > /dev/null");
-    });
-    rig
+    })
 }
 
 #[test]

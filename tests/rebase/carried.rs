@@ -2,11 +2,10 @@
 //! along.
 
 use std::fs;
-use std::path::Path;
 
 use crate::case::Tree;
 use crate::deb::Deb;
-use crate::merged::prepared;
+use crate::merged;
 use crate::rig::Rig;
 
 fn dropped() -> Deb {
@@ -19,34 +18,19 @@ fn dropped() -> Deb {
 }
 
 fn pool() -> Rig {
-    let rig = Rig::bare();
-    rig.profile(&["init", "--image", rig.image_name(), "--size", "4G", "--inode-floor", "65536"]).ok();
-    for version in ["1", "2"] {
-        let dir = prepared(&rig, version, |tree| {
-            if version == "1" {
-                let deeper = Deb::new("deeper", "1").file("usr/share/deeper/data", "deep");
-                tree.install(&[
-                    deeper,
-                    dropped(),
-                    Deb::new("unneeded", "1").file("usr/share/unneeded/x", "x"),
-                ]);
-            }
-        });
-        rig.base(&["import", dir.to_str().unwrap(), "--version", version, "--clean"]).ok();
-        fs::remove_dir_all(dir).unwrap();
-    }
-    rig.hold();
-    rig.profile(&["create", "lab", "--base", "1"]).ok();
-    let scratch = rig.dir.path().to_owned();
-    rig.mounted("lab", |dir: &Path| {
-        let tree = Tree { dir, scratch: &scratch };
+    let base = |version: &str, tree: &Tree| {
+        if version == "1" {
+            let deeper = Deb::new("deeper", "1").file("usr/share/deeper/data", "deep");
+            tree.install(&[deeper, dropped(), Deb::new("unneeded", "1").file("usr/share/unneeded/x", "x")]);
+        }
+    };
+    merged::pool(base, |tree| {
         tree.install(&[Deb::new("mine", "1").field("Depends: dropped").file("usr/share/mine/x", "mine")]);
         tree.write("etc/dropped.conf", "edited");
         // No archive is to be reached.
         tree.sh("rm -f etc/apt/sources.list etc/apt/sources.list.d/*");
         tree.write("etc/apt/sources.list", "deb file:/nowhere ./\n");
-    });
-    rig
+    })
 }
 
 #[test]

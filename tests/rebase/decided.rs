@@ -1,12 +1,11 @@
 //! `--decide`: what a person decides is done, whatever the safe way would have been.
 
 use std::io::Write;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::case::{Case, Tree};
 use crate::deb::Deb;
-use crate::merged::prepared;
+use crate::merged;
 use crate::rig::Rig;
 
 /// Five lines, of which the first and the last can be others.
@@ -153,18 +152,7 @@ const VERIFIED: &str = "/etc/tool/keep /etc/tool/merge /usr/bin/tool-run /usr/sh
 /usr/share/tool/docs/old /usr/share/tool/keep /usr/share/tool/local /usr/share/tool/merge é";
 
 fn pool() -> Rig {
-    let rig = Rig::bare();
-    rig.profile(&["init", "--image", rig.image_name(), "--size", "4G", "--inode-floor", "65536"]).ok();
-    for (version, make) in [("1", old_base as fn(&Tree)), ("2", new_base)] {
-        let dir = prepared(&rig, version, make);
-        rig.base(&["import", dir.to_str().unwrap(), "--version", version, "--clean"]).ok();
-        std::fs::remove_dir_all(dir).unwrap();
-    }
-    rig.hold();
-    rig.profile(&["create", "lab", "--base", "1"]).ok();
-    let scratch = rig.dir.path().to_owned();
-    rig.mounted("lab", |dir: &Path| lived_in(&Tree { dir, scratch: &scratch }));
-    rig
+    merged::pool(|version, tree| if version == "1" { old_base(tree) } else { new_base(tree) }, lived_in)
 }
 
 fn rebase(rig: &Rig, decided: &[&str]) {

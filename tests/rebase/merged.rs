@@ -83,8 +83,24 @@ fn lived_in(tree: &Tree) {
     );
 }
 
+/// Profile lab, lived in, on base 1 of the two that `base` makes, 1 and 2, of roots from the archive.
+pub fn pool(base: impl Fn(&str, &Tree), lived_in: impl FnOnce(&Tree)) -> Rig {
+    let rig = Rig::bare();
+    rig.profile(&["init", "--image", rig.image_name(), "--size", "4G", "--inode-floor", "65536"]).ok();
+    for version in ["1", "2"] {
+        let dir = prepared(&rig, version, |tree| base(version, tree));
+        rig.base(&["import", dir.to_str().unwrap(), "--version", version, "--clean"]).ok();
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+    rig.hold();
+    rig.profile(&["create", "lab", "--base", "1"]).ok();
+    let scratch = rig.dir.path().to_owned();
+    rig.mounted("lab", |dir: &Path| lived_in(&Tree { dir, scratch: &scratch }));
+    rig
+}
+
 /// A root from the archive with these packages on it, as a directory to import.
-pub fn prepared(rig: &Rig, name: &str, make: impl FnOnce(&Tree)) -> PathBuf {
+fn prepared(rig: &Rig, name: &str, make: impl FnOnce(&Tree)) -> PathBuf {
     let dir = rig.path(name);
     std::fs::create_dir(&dir).unwrap();
     let tar = root("bookworm", "");
@@ -139,17 +155,7 @@ echo all of it
 
 #[test]
 fn every_record_is_merged_by_its_owners_rules() {
-    let rig = Rig::bare();
-    rig.profile(&["init", "--image", rig.image_name(), "--size", "4G", "--inode-floor", "65536"]).ok();
-    for (version, make) in [("1", old_base as fn(&Tree)), ("2", new_base)] {
-        let dir = prepared(&rig, version, make);
-        rig.base(&["import", dir.to_str().unwrap(), "--version", version, "--clean"]).ok();
-        std::fs::remove_dir_all(dir).unwrap();
-    }
-    rig.hold();
-    rig.profile(&["create", "lab", "--base", "1"]).ok();
-    let scratch = rig.dir.path().to_owned();
-    rig.mounted("lab", |dir: &Path| lived_in(&Tree { dir, scratch: &scratch }));
+    let rig = pool(|version, tree| if version == "1" { old_base(tree) } else { new_base(tree) }, lived_in);
     // state/ bears the numbers of the accounts, too.
     rig.sh("lab", "echo log > /var/log/bus.log; chown bus:bus /var/log/bus.log; echo log > /var/log/mine.log; chown mine /var/log/mine.log");
     rig.profile(&["rebase", "lab", "--base", "2", "--yes"]).ok();

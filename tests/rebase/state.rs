@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::case::Tree;
 use crate::deb::Deb;
-use crate::merged::{bus, prepared};
+use crate::merged::{bus, pool};
 use crate::rig::tree::{assert_same, read};
 use crate::rig::{Rig, btrfs, need};
 
@@ -24,23 +24,14 @@ rm -f /var/log/gone.log
 
 /// The new base breaks the service's version of today, and has the next one in a repository.
 fn rig() -> Rig {
-    let rig = Rig::bare();
-    rig.profile(&["init", "--image", rig.image_name(), "--size", "4G", "--inode-floor", "65536"]).ok();
-    let (old, new) = (Deb::new("lib", "1"), Deb::new("lib", "2").field("Breaks: svc (<< 2)"));
-    for (version, lib, uid) in [("1", old, "150"), ("2", new, "997")] {
-        let dir = prepared(&rig, version, |tree| {
-            tree.install(&[lib]);
-            bus(tree, uid, uid);
-            repository(tree);
-        });
-        rig.base(&["import", dir.to_str().unwrap(), "--version", version, "--clean"]).ok();
-        fs::remove_dir_all(dir).unwrap();
-    }
-    rig.hold();
-    rig.profile(&["create", "lab", "--base", "1"]).ok();
-    let scratch = rig.dir.path().to_owned();
-    rig.mounted("lab", |dir| {
-        let tree = Tree { dir, scratch: &scratch };
+    let base = |version: &str, tree: &Tree| {
+        let lib = Deb::new("lib", version);
+        let (lib, uid) = if version == "1" { (lib, "150") } else { (lib.field("Breaks: svc (<< 2)"), "997") };
+        tree.install(&[lib]);
+        bus(tree, uid, uid);
+        repository(tree);
+    };
+    let rig = pool(base, |tree| {
         tree.install(&[Deb::new("svc", "1").file("usr/share/svc/x", "1")]);
         tree.sh(
             "mkdir -p srv/d; echo 1 > srv/d/data; echo old-format > srv/d/format; chown -R 150:150 srv/d",
