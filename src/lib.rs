@@ -31,7 +31,7 @@
 //! `policy/check/mod.rs` (what a candidate base would do to a profile), `policy/mend/mod.rs` (what a repair
 //! changes without anybody seeing it), `policy/rebase/mod.rs` (the edits that put a profile on another base)
 //! `commands/rebase/prove.rs` (what must hold before that counts) and `commands/assemble.rs` (what the initramfs
-//! calls; `initramfs/scripts/flipper` is the story around it).
+//! calls; `initramfs/scripts/flipper` is the story around it), `commands/boot_files.rs` (what the loader reads).
 //!
 //! Where this differs from the design it was built from, and why:
 //! - an open entry is `57.open.json`, a closed one `57.json`: closing makes a new name, so a torn file
@@ -110,6 +110,20 @@
 //!   and what is done all follow from the same decisions; a text is merged only where that is clean;
 //! - at a start a profile is assembled by flipper-rescue in a namespace of its own, with the code of `run`, and
 //!   appears with one mount: the shell of the initramfs decides only what is tried, and in which order;
+//! - a state is on trial when it is not the one that came up last: that follows from the journal, so nobody arms a
+//!   counter in a boot directory, and a package run pays nothing for it. The initramfs counts, in the profile
+//!   (`model/trial.rs`, `policy/trial.rs`); a loader that counts too only adds kernels that never get so far;
+//! - a boot directory is made from the pool after every closed entry, and holds nothing that is not made again
+//!   (`commands/boot_files.rs`): keys are named by what is in the files, so profiles on one base share a kernel, and
+//!   hooks of the kernel's package have nothing to do: a run's new kernel comes with the run's end;
+//! - a choice for one start lies in a block of our own beside the menu, not in the one of grub-reboot(8): that is read
+//!   by a configuration made with update-grub only;
+//! - where the kernel that runs is not the root's, the initramfs compares modules, not keys: another initrd of the
+//!   same release is no reason to start again (`commands/running_kernel.rs`);
+//! - a root in which nothing would confirm that it came up is never on trial (`system/starts.rs`), and one that has
+//!   no good state before it is tried again and again: a base in memory would help nobody;
+//! - a soft reboot starts from the root that `commands/restart.rs` assembled beside the one in use, with the code of
+//!   a start; two booted files, told apart by the identity of `/`, say which of them runs (`system/pool.rs`);
 //! - a root whose init cannot be executed is not handed over: its last change is taken back first
 //!   (`system/starts.rs`), before any trial boot counts;
 //! - flags of chattr(1) that were set through an overlay lie in an attribute of overlayfs's own, and count as a

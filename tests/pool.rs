@@ -10,6 +10,8 @@ mod accounts;
 mod assemble;
 #[path = "pool/bases.rs"]
 mod bases;
+#[path = "pool/boot_files.rs"]
+mod boot_files;
 #[path = "pool/builtin.rs"]
 mod builtin;
 #[path = "pool/bytes.rs"]
@@ -56,6 +58,8 @@ mod space;
 mod state;
 #[path = "pool/sweep.rs"]
 mod sweep;
+#[path = "pool/trial.rs"]
+mod trial;
 #[path = "pool/undo.rs"]
 mod undo;
 #[path = "pool/verify/mod.rs"]

@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use again::slow_keeps;
 use chrono::{DateTime, Utc};
 use flipper_profiles::model::config::KeyValues;
+use flipper_profiles::model::trial::StateMark;
 use flipper_profiles::model::{Entry, EntryNumber, Kind, ProfileId, State};
-use flipper_profiles::policy::retention::{Facts, Good, Keep, Kept, Point, Rules, plan, space};
+use flipper_profiles::policy::retention::{Facts, Keep, Kept, Point, Rules, plan, space};
 use flipper_profiles::policy::undo::{self, Ask};
 use proptest::prelude::*;
 
@@ -119,7 +120,7 @@ struct World {
     pins: Vec<(EntryNumber, String)>,
     current: EntryNumber,
     in_use: Option<EntryNumber>,
-    good: Option<Good>,
+    good: Option<StateMark>,
     now: i64,
 }
 
@@ -188,7 +189,7 @@ impl World {
         let (kind, state) = match step.what {
             What::Boot => {
                 self.in_use = Some(self.current);
-                self.good = self.entries.last().map(|e| Good { root: self.current, entry: e.number });
+                self.good = self.entries.last().map(|e| StateMark { root: self.current, entry: e.number });
                 return;
             }
             What::Apt(state) => (Kind::Packages, state),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::error::{Error, Exit, Result};
 use crate::model::flip::Moved;
-use crate::model::{BaseVersion, Entry, Kind, ProfileId, State};
+use crate::model::{BaseVersion, Entry, Kind, ProfileId};
 use crate::policy::check::decided::Decisions;
 use crate::policy::check::finding::Verdict;
 use crate::policy::flip;
@@ -14,7 +14,7 @@ use crate::system::{driver, files, roots};
 use super::cli::{self, Common};
 use super::rebase::Move;
 use super::session::Session;
-use super::{flips, now, report, stage};
+use super::{flips, now, report};
 
 /// Who is meant.
 enum Whom {
@@ -54,7 +54,7 @@ pub fn run(common: &Common, args: &cli::Flip) -> Result<Exit> {
     let done = move_all(&session, &entry, &mut going, &mut moved)
         .and_then(|()| need_somebody(&to, &whom, &going))
         .and_then(|()| base_is_current(&session, &to)); // the visible moment of the pool
-    finish(&session, &mut entry, &moved, &done)?;
+    flips::finish(&session, &mut entry, &moved, "moved", &done)?;
     done?;
     tell(common, &to, &going, "moved");
     Ok(exit(&going))
@@ -163,29 +163,13 @@ pub fn base_is_current(session: &Session, version: &BaseVersion) -> Result<()> {
     files::replace_symlink(version.as_str(), &session.pool.layout.current_base())
 }
 
-fn finish(session: &Session, entry: &mut Entry, moved: &Moved, done: &Result<()>) -> Result<()> {
-    entry.note_moved(moved);
-    let count = report::count(moved.len(), "profile", "profiles");
-    let (state, outcome) = match done {
-        Ok(()) => (State::Completed, format!("{count} moved")),
-        Err(error) => (State::Failed, format!("{count} moved, and then: {error}")),
-    };
-    stage::close(session, entry, state, Some(outcome))
-}
-
 fn tell(common: &Common, to: &BaseVersion, going: &BTreeMap<ProfileId, Going>, moves: &str) {
-    let word = |going: &Going| match going {
+    let told = |going: &Going| match going {
         Going::Moves => moves.to_owned(),
         Going::IsThere => "is there already".to_owned(),
         Going::Stays(why) => format!("stays: {why}"),
     };
-    if common.json {
-        let all = going.iter().map(|(id, going)| (id.to_string(), word(going).into()));
-        report::json(&serde_json::json!({"base": to, "profiles": serde_json::Value::Object(all.collect())}));
-        return;
-    }
-    let rows: Vec<Vec<String>> = going.iter().map(|(id, going)| vec![id.to_string(), word(going)]).collect();
-    report::table(&rows);
+    flips::tell(common, to, going.iter().map(|(id, going)| (id.clone(), told(going))));
 }
 
 fn exit(going: &BTreeMap<ProfileId, Going>) -> Exit {

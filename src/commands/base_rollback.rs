@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::error::{Error, Exit, Result};
 use crate::model::flip::Moved;
-use crate::model::{BaseVersion, Entry, EntryNumber, Kind, ProfileId, State};
+use crate::model::{BaseVersion, Entry, EntryNumber, Kind, ProfileId};
 use crate::policy::descent::{History, changes};
 use crate::policy::flip;
 use crate::policy::undo::Ask;
@@ -51,7 +51,7 @@ pub fn run(common: &Common, args: &cli::Rollback) -> Result<Exit> {
     let mut moved = Moved::new();
     let done = put_back(&session, &mut goes, &mut moved, common.yes)
         .and_then(|()| with_room(layout, For::Recovery, || base_is_current(&session, &from))); // the visible moment of the pool
-    finish(&session, &mut entry, &moved, &done)?;
+    flips::finish(&session, &mut entry, &moved, "put back", &done)?;
     done?;
     tell(common, &from, &goes, "is back");
     Ok(exit(&goes))
@@ -137,32 +137,13 @@ fn put_back(
     Ok(())
 }
 
-/// One that failed is none: the flip can still be taken back.
-fn finish(session: &Session, entry: &mut Entry, back: &Moved, done: &Result<()>) -> Result<()> {
-    entry.note_moved(back);
-    let count = report::count(back.len(), "profile is", "profiles are");
-    let (state, outcome) = match done {
-        Ok(()) => (State::Completed, format!("{count} back")),
-        Err(error) => (State::Failed, format!("{count} back, and then: {error}")),
-    };
-    stage::close(session, entry, state, Some(outcome))
-}
-
 fn tell(common: &Common, from: &BaseVersion, goes: &BTreeMap<ProfileId, Goes>, back: &str) {
-    let word = |goes: &Goes| match goes {
+    let told = |goes: &Goes| match goes {
         Goes::Back(_) | Goes::Cancels(_) => back.to_owned(),
         Goes::IsThere => "is there already".to_owned(),
         Goes::Stays(why) => format!("stays: {why}"),
     };
-    if common.json {
-        let all = goes.iter().map(|(id, goes)| (id.to_string(), word(goes).into()));
-        report::json(
-            &serde_json::json!({"base": from, "profiles": serde_json::Value::Object(all.collect())}),
-        );
-        return;
-    }
-    let rows: Vec<Vec<String>> = goes.iter().map(|(id, goes)| vec![id.to_string(), word(goes)]).collect();
-    report::table(&rows);
+    flips::tell(common, from, goes.iter().map(|(id, goes)| (id.clone(), told(goes))));
 }
 
 fn exit(goes: &BTreeMap<ProfileId, Goes>) -> Exit {

@@ -9,6 +9,8 @@ use clap::{Args, Parser, Subcommand};
 // With paths, because build.rs reads this file from where it stands.
 #[path = "cli/base.rs"]
 mod base;
+#[path = "cli/boot.rs"]
+mod boot;
 #[path = "cli/check.rs"]
 mod check;
 #[path = "cli/flip.rs"]
@@ -29,6 +31,7 @@ mod state;
 mod undo;
 
 pub use base::*;
+pub use boot::*;
 pub use check::*;
 pub use flip::*;
 pub use rebase::*;
@@ -183,6 +186,19 @@ flipper-profile default lab      choose it")]
     Default {
         /// The profile to choose; without it, the present one is shown
         id: Option<String>,
+    },
+    BootMethod(BootMethod),
+    /// Choose the profile of the next start only
+    ///
+    /// Refused where the loader cannot write to the boot directory: the choice would stay for ever.
+    #[command(after_help = "\
+Examples:\n  flipper-profile boot router --once      the start after that is the default again")]
+    Boot {
+        /// The profile
+        id: String,
+        /// For the next start only
+        #[arg(long)]
+        once: bool,
     },
     /// Which paths undo leaves alone: /var/log, /root, a database, what you name
     State {

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use crate::dpkg::{Status, file_list};
 use crate::model::difference::{PathChange, What};
 use crate::model::entry::Change;
-use crate::model::error::Result;
+use crate::model::error::{Error, Result};
+use crate::model::kernel::KernelFact;
 use crate::model::layout::{RootDir, RootFact};
 use crate::policy::difference::{self, Owners, Placed};
 use crate::policy::text_diff;
@@ -57,7 +58,13 @@ fn settings(a: &State, b: &State) -> Result<Vec<(&'static str, String, String)>>
     let shown = [RootFact::Base, RootFact::Args, RootFact::Dtbo, RootFact::Mounts, RootFact::Kernel];
     let mut differ = Vec::new();
     for fact in shown {
-        let (before, after) = (roots::fact(&a.root, fact)?, roots::fact(&b.root, fact)?);
+        let of = |state: &State| {
+            let text = roots::fact(&state.root, fact)?;
+            // Its stamp is for nobody to read.
+            let kernel = KernelFact::parse(&text).filter(|_| fact == RootFact::Kernel);
+            Ok::<_, Error>(kernel.map_or(text, |kernel| kernel.key.to_string()))
+        };
+        let (before, after) = (of(a)?, of(b)?);
         if before != after {
             differ.push((fact.file_name(), before, after));
         }

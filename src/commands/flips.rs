@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::model::error::Result;
 use crate::model::flip::Moved;
-use crate::model::{BaseVersion, Entry, EntryNumber, Kind, State};
+use crate::model::{BaseVersion, Entry, EntryNumber, Kind, ProfileId, State};
 use crate::policy::flip::Facts;
 use crate::system::base;
 
+use super::cli::Common;
 use super::session::Session;
-use super::{recover, undo_plan};
+use super::{recover, report, stage, undo_plan};
 
 pub struct Flips {
     entries: Vec<Entry>,
@@ -37,4 +38,33 @@ pub fn look(session: &Session) -> Result<Flips> {
         }
     }
     Ok(Flips { entries, parts, current: base::current(&session.pool.layout)? })
+}
+
+/// What becomes of each profile, in words.
+pub fn tell(common: &Common, base: &BaseVersion, each: impl Iterator<Item = (ProfileId, String)>) {
+    if common.json {
+        let all = each.map(|(id, word)| (id.to_string(), word.into()));
+        return report::json(
+            &serde_json::json!({"base": base, "profiles": serde_json::Value::Object(all.collect())}),
+        );
+    }
+    report::table(&each.map(|(id, word)| vec![id.to_string(), word]).collect::<Vec<_>>());
+}
+
+/// `did` is the end of the sentence that the number of profiles begins. A rollback that failed is none: its flip
+/// can still be taken back.
+pub fn finish(
+    session: &Session,
+    entry: &mut Entry,
+    moved: &Moved,
+    did: &str,
+    done: &Result<()>,
+) -> Result<()> {
+    entry.note_moved(moved);
+    let did = format!("{} {did}", report::count(moved.len(), "profile", "profiles"));
+    let (state, outcome) = match done {
+        Ok(()) => (State::Completed, did),
+        Err(error) => (State::Failed, format!("{did}, and then: {error}")),
+    };
+    stage::close(session, entry, state, Some(outcome))
 }

@@ -24,6 +24,8 @@ mod base_publish;
 mod base_receive;
 mod base_rollback;
 mod base_standing;
+mod boot_files;
+mod boot_method;
 mod check;
 mod clone;
 mod compared;
@@ -34,6 +36,7 @@ mod delete;
 mod diff;
 mod flips;
 mod found;
+mod held;
 mod hook;
 mod identity;
 mod init;
@@ -55,8 +58,10 @@ mod remake;
 mod repair;
 mod rescue;
 mod reset;
+mod restart;
 mod restore;
 mod run;
+mod running_kernel;
 mod save;
 mod session;
 mod set;
@@ -69,6 +74,7 @@ mod state;
 mod state_back;
 mod status;
 mod told;
+mod trial;
 mod undo;
 mod undo_list;
 mod undo_plan;
@@ -142,6 +148,8 @@ fn profile_verb(verb: cli::ProfileVerb, common: &cli::Common) -> Result<Exit> {
         Share(args) => share::run(common, &args),
         Unshare(args) => share::take_back(common, &args),
         Default { id } => default::run(common, id.as_deref()),
+        Boot { id, once } => boot_method::start_once(common, &id, once),
+        BootMethod(args) => boot_method::run(common, &args),
         Space { id } => space::run(common, id.as_deref()),
         Prune { id, dry_run } => prune::run(common, id.as_deref(), dry_run),
         Pin { point, note } => pin::pin(common, &point, note),

@@ -15,7 +15,7 @@ use crate::system::{btrfs, files, guard, locks, pool, refused, reserve, roots};
 
 use super::session::{ProfileFacts, Session};
 use super::space_parts::Group;
-use super::{space, undo_plan};
+use super::{space, trial, undo_plan};
 
 pub struct PoolPlan {
     pub rules: Rules,
@@ -167,7 +167,7 @@ pub fn look_at(session: &Session, rules: &Rules, id: &ProfileId, now: &str) -> R
         pins: &pins,
         current: facts.current,
         in_use: facts.in_use,
-        good: None, // nothing marks an entry good yet: that comes with the boot
+        good: trial::read(&facts.dir).unwrap_or_default().good,
         now: time::seconds(now).unwrap_or(0),
     });
     Ok(ProfilePlan {

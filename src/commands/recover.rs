@@ -17,7 +17,7 @@ use crate::system::{
 };
 
 use super::session::Session;
-use super::{cut, found, left, now, remake, report};
+use super::{boot_files, cut, found, left, now, remake, report};
 
 /// Closes what is over and removes what is left over. One profile that cannot be judged stops no other:
 /// the next thing somebody needs may be an undo elsewhere.
@@ -109,6 +109,7 @@ fn close(session: &Session, judged: &Entry, state: State, outcome: String) -> Re
     locked.close(&entry)?;
     drop(locked);
     session.index(&entry);
+    boot_files::follow(&session.pool);
     Ok(())
 }
 

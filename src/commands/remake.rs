@@ -14,7 +14,7 @@ use crate::system::{btrfs, changed, driver, edits, files, refused, roots};
 
 use super::session::{ProfileFacts, Session};
 use super::stage::{self, Staged};
-use super::{accounts, left, now, undo_plan};
+use super::{accounts, boot_files, left, now, undo_plan};
 
 /// What is to be made.
 pub struct Order {
@@ -106,6 +106,9 @@ fn make(
         roots::carry(&leaves, &root, &base)?;
     }
     roots::give_back_lent(&root, &base)?;
+    if let Some(kernel) = boot_files::prepare(&session.pool, &root)? {
+        roots::write_fact(&root, RootFact::Kernel, &kernel.to_string())?;
+    }
     roots::prove_layout(&root, &base, session.pool.format.inode_floor)?;
     files::sync_file_system(layout.top())?;
     entry.note_made_at(btrfs::generation(root.path())?);

@@ -21,5 +21,5 @@ pub fn run(common: &Common, args: &Reset) -> Result<Exit> {
     // All of what changed since the profile was made is looked through for it: not where nobody asks.
     let counts = !common.yes || args.dry_run || common.json || args.verbose || keep.by_name();
     let how = How { keep, dry_run: args.dry_run, verbose: args.verbose, counts };
-    undo::carry_out(&session, &facts, preview, &how)
+    undo::carry_out(&session, &facts, preview, &how).map(|_| Exit::Done)
 }

@@ -4,26 +4,18 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use crate::model::ProfileId;
 use crate::model::booted::{Booted, Mode};
-use crate::model::error::{Error, Exit, Result};
-use crate::model::layout::{ProfileDir, RootDir};
-use crate::model::{BaseVersion, EntryNumber, ProfileId};
+use crate::model::error::{Exit, Result};
+use crate::model::layout::ProfileDir;
 use crate::system::assemble::Assembly;
 use crate::system::locks::Lock;
-use crate::system::{btrfs, files, guard, profiles, roots, sandbox, shared};
+use crate::system::{btrfs, files, guard, profiles, roots, sandbox};
 
 use super::cli::Common;
+use super::held::{Held, hold};
 use super::session::Session;
-use super::{identity, left, now, numbers, report, state, told, undo_plan};
-
-/// A root that is ours, as it should be before a start.
-pub(super) struct Held {
-    pub dir: ProfileDir,
-    pub number: EntryNumber,
-    pub root: RootDir,
-    pub base: BaseVersion,
-    pub lock: Lock,
-}
+use super::{boot_files, left, report, state, told, undo_plan};
 
 pub fn run(common: &Common, id: &str, command: &[OsString], throwaway: bool) -> Result<Exit> {
     let id: ProfileId = id.parse()?;
@@ -48,55 +40,19 @@ fn tell(session: &Session, id: &ProfileId) {
 
 fn in_profile(session: &Session, id: &ProfileId, command: &[OsString]) -> Result<i32> {
     let held = hold(session, id, None)?;
-    let booted = Booted {
-        profile: id.clone(),
-        root: held.number,
-        base: held.base.clone(),
-        pool: session.pool.uuid.clone(),
-        device: session.pool.device.display().to_string(),
-        subvolid: btrfs::subvolume_id(held.root.path())?,
-        identity: String::new(), // known once it is assembled
-        mode: Mode::Run,
-    };
+    // Its identity is known once it is assembled.
+    let booted = held.booted(session, id, Mode::Run, String::new())?;
     let status = supervise(session, &held, id.as_str(), Some(booted), command)?;
-    let Held { dir, number, lock, .. } = held;
+    let Held { dir, number, root, lock, .. } = held;
     drop(lock);
+    // The boot directory cannot be reached from inside.
+    boot_files::follow_kernel(&session.pool, &root);
     // Was it left by an undo? Then nobody needs it any more.
     let _still_ours = Lock::take_soon(&dir.lock(), "the profile");
     if _still_ours.is_ok() && roots::current(&dir)? != number {
         left::retire(session, &dir, number)?;
     }
     Ok(status)
-}
-
-/// The current root, or the one that was asked for, its lock held. The profile's lock is held meanwhile, so
-/// that no undo moves the pointer between the look and the lock.
-pub(super) fn hold(session: &Session, id: &ProfileId, asked: Option<EntryNumber>) -> Result<Held> {
-    let dir = session.need_profile(id)?;
-    let _profile = session.lock_profile(id)?;
-    let current = roots::current(&dir)?;
-    let number = asked.unwrap_or(current);
-    let root = dir.root(number);
-    if !root.path().is_dir() {
-        return Err(Error::NoSuchRoot { number, profile: id.clone() });
-    }
-    // The state/ that came with `current` waits for it.
-    if number == current {
-        left::settle_state(session, &dir)?;
-    } else if session.root_in_use(&dir)?.is_none() {
-        numbers::settle(session, &dir, number)?;
-    }
-    let base = roots::base_of(&root)?;
-    let lock = guard::claim(&session.pool, &root)?;
-    state::settle(session, &dir, &root)?;
-    // Under the profile's lock: `set` writes the same file.
-    if let Err(error) = note_use(session, &dir) {
-        report::note(format_args!("note: {error}")); // a full disk: this run may be the way out
-    }
-    if let Err(error) = identity::settle(session, &dir, &root) {
-        report::note(format_args!("note: {error}"));
-    }
-    Ok(Held { dir, number, root, base, lock })
 }
 
 fn supervise(
@@ -116,7 +72,7 @@ fn supervise(
     };
     let assemble = |target: &Path| assembly.at(target).map(|problems| state::tell_not_mounted(&problems));
     let root = sandbox::prepare(assemble, &session.pool.device, booted)?;
-    tell_not_shared(session, held, &root);
+    held.tell_not_shared(session, &root);
     let status = sandbox::supervise(&root, &sandbox::hostname(&root, name), command);
     // A root that an undo left is not touched any more: what is written there would be kept as a point.
     if roots::current(&held.dir).is_ok_and(|current| current == held.number) {
@@ -124,15 +80,6 @@ fn supervise(
     }
     sandbox::dismantle(&root)?;
     status
-}
-
-pub(super) fn tell_not_shared(session: &Session, held: &Held, root: &Path) {
-    for path in shared::not_bound(&session.pool, &held.dir, root) {
-        let path = path.display();
-        report::note(format_args!(
-            "note: /{path} is not shared in this start: it is gone from @data/shared, or a link or something else is in its place"
-        ));
-    }
 }
 
 /// A copy that nobody sees: no booted file, so nothing of it is journalled; gone afterwards.
@@ -159,10 +106,4 @@ fn in_copy(session: &Session, id: &ProfileId, command: &[OsString]) -> Result<i3
     }
     drop(aside);
     status
-}
-
-fn note_use(session: &Session, dir: &ProfileDir) -> Result<()> {
-    let mut profile = session.describe(dir)?;
-    profile.last_used = Some(now());
-    session.write_description(dir, &profile)
 }

@@ -115,10 +115,7 @@ impl Session {
 
     /// Every published profile, in the order of their ids.
     pub fn profiles(&self) -> Result<Vec<ProfileId>> {
-        let names = files::names(&self.pool.layout.profiles())?;
-        let mut ids: Vec<ProfileId> = names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
-        ids.sort();
-        Ok(ids)
+        self.pool.profiles()
     }
 
     /// One long operation per profile at a time.
@@ -158,6 +155,13 @@ impl Session {
 
     /// The root of a profile that is in use now, if one is.
     pub fn root_in_use(&self, dir: &ProfileDir) -> Result<Option<EntryNumber>> {
+        // After a soft reboot the one before may still be in use for a while.
+        if let Some(booted) = pool::booted()?.filter(|booted| booted.pool == self.pool.uuid) {
+            let of_it = self.pool.layout.profile(&booted.profile);
+            if of_it.path() == dir.path() && dir.root(booted.root).path().is_dir() {
+                return Ok(Some(booted.root));
+            }
+        }
         for number in roots::numbers(&dir.roots())? {
             match guard::is_used(&self.pool, &dir.root(number)) {
                 Ok(true) => return Ok(Some(number)),

@@ -17,7 +17,7 @@ use crate::system::state::back;
 use crate::system::{btrfs, driver, files, guard, mountinfo, next_state, roots};
 
 use super::session::{ProfileFacts, Session};
-use super::{accounts, bare, keep, left, now, report, undo_plan};
+use super::{accounts, bare, boot_files, keep, left, now, report, undo_plan};
 
 /// What was done, for the report.
 pub struct Staged {
@@ -129,6 +129,7 @@ fn stage(session: &Session, facts: &ProfileFacts, order: &Order) -> Result<Stage
     if !layout.base(&base).is_dir() {
         return Err(Error::NoSuchBase { version: base });
     }
+    let kernel = boot_files::prepare(&session.pool, &made_from)?; // refused before anything changed
     let mut entry = begin(session, facts, order, &base)?;
     let (root, point) = (dir.root(entry.number), dir.point(entry.number));
     with_room(layout, For::Recovery, || {
@@ -141,6 +142,9 @@ fn stage(session: &Session, facts: &ProfileFacts, order: &Order) -> Result<Stage
             next_state::prepare(dir, entry.number, change)?;
         }
         make_root(session, dir, entry.number, &made_from, order.leaves)?;
+        if let Some(kernel) = &kernel {
+            roots::replace_fact(&root, RootFact::Kernel, &kernel.to_string())?;
+        }
         keep::carry(session, facts, order.keeps, &point, &root)
     })?;
     // Small next to what an undo is for: where there is no room for it, the undo goes on.
@@ -233,5 +237,6 @@ pub fn close(session: &Session, entry: &mut Entry, state: State, outcome: Option
     entry.ended = Some(now());
     session.journal.lock()?.close(entry)?;
     session.index(entry);
+    boot_files::follow(&session.pool);
     Ok(())
 }

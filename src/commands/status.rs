@@ -6,7 +6,7 @@ use crate::system::{base, files, guard, pool};
 
 use super::cli::Common;
 use super::session::Session;
-use super::{report, told, undo_plan};
+use super::{report, told, trial, undo_plan};
 
 pub fn run(common: &Common) -> Result<Exit> {
     let session = match Session::to_read(common) {
@@ -81,6 +81,8 @@ fn profile_row(
         (Some(_), None, None) => "in use".to_owned(),
         (None, ..) => String::new(),
     };
+    let trial = trial::read(&facts.dir).unwrap_or_default();
+    let on_trial = trial::in_words(&trial, &facts);
     let told = told::look(session, &facts);
     attention.extend(told.sentences().into_iter().map(|sentence| format!("{id}: {sentence}")));
     for damaged in &facts.damaged {
@@ -90,11 +92,11 @@ fn profile_row(
         format!("  {id}"),
         format!("root {}", facts.current),
         report::count(facts.points.len(), "point", "points"),
-        use_of_it,
+        [use_of_it, on_trial.unwrap_or_default()].join(" ").trim().to_owned(),
     ];
     let value = serde_json::json!({
         "id": id, "root": facts.current, "in_use": facts.in_use, "waiting": waiting,
-        "points": facts.points.len(), "mounted": mounted,
+        "points": facts.points.len(), "mounted": mounted, "good": trial.good, "trying": trial.trying,
         "unsettled": told.unsettled.iter().map(|(entry, sentence)| serde_json::json!({
             "entry": entry.number, "state": entry.state, "cut": entry.cut, "sentence": sentence,
         })).collect::<Vec<_>>(),

@@ -9,7 +9,9 @@ use crate::system::{btrfs, pool, refused};
 use super::cli::Undo;
 use super::preview_shown::{self, Lines};
 use super::report::difference::Length;
+use super::restart::{self, Restart};
 use super::session::{ProfileFacts, Session};
+use super::stage::Staged;
 use super::state_back::{self, StateBack};
 use super::undo_plan::{self, Preview, State};
 use super::{bare, delete, keep, own, pruned, report, restore, stage, undo_list};
@@ -32,7 +34,7 @@ pub fn run(args: &Undo) -> Result<Exit> {
         return delete::undelete(&session, &id);
     }
     let id = session.profile(args.profile.as_deref())?;
-    let _lock = if args.dry_run { None } else { Some(session.lock_profile(&id)?) };
+    let lock = if args.dry_run { None } else { Some(session.lock_profile(&id)?) };
     let facts = undo_plan::look(&session, Some(id.as_str()))?;
     if ask == Ask::Cancel && undo_plan::waiting(&facts).is_none() {
         if let Some((number, _)) = refused::find(&facts.dir)? {
@@ -47,7 +49,14 @@ pub fn run(args: &Undo) -> Result<Exit> {
     let preview = undo_plan::preview(&session, &facts, plan)?;
     let keep = keep::asked(&args.keep, &facts)?;
     let how = How { keep, dry_run: args.dry_run, verbose: args.verbose, counts: true };
-    carry_out(&session, &facts, preview, &how)
+    let restart = Restart::asked(args);
+    restart::need_machine(&session, &facts, restart)?;
+    let staged = carry_out(&session, &facts, preview, &how)?;
+    drop(lock);
+    match staged {
+        Some(staged) if staged.waits => restart::restart(&session, &facts, restart),
+        _ => Ok(Exit::Done),
+    }
 }
 
 /// Nothing waits, but a rebase left what it refused.
@@ -73,8 +82,13 @@ pub struct How {
     pub counts: bool,
 }
 
-/// Shows a plan, asks, and does it: for undo and reset alike.
-pub fn carry_out(session: &Session, facts: &ProfileFacts, preview: Preview, how: &How) -> Result<Exit> {
+/// Shows a plan, asks, and does it: for undo and reset alike. None: it was only shown.
+pub fn carry_out(
+    session: &Session,
+    facts: &ProfileFacts,
+    preview: Preview,
+    how: &How,
+) -> Result<Option<Staged>> {
     if matches!(preview.plan, Plan::Cancel { .. }) && !how.keep.is_empty() {
         return Err(Error::Usage("nothing is taken back here: there is nothing to --keep from it".into()));
     }
@@ -87,7 +101,7 @@ pub fn carry_out(session: &Session, facts: &ProfileFacts, preview: Preview, how:
     let lines = Lines { keeps: &keeps, own: &own, state: &state };
     preview_shown::show(session, facts, &preview, &lines, how.verbose);
     if how.dry_run {
-        return Ok(Exit::Done);
+        return Ok(None);
     }
     let keeps = keep::choose(&how.keep, &left, &own, sides(&preview), may_ask)?;
     if !keeps.is_empty() {
@@ -100,7 +114,7 @@ pub fn carry_out(session: &Session, facts: &ProfileFacts, preview: Preview, how:
     }
     let staged = stage::act(session, facts, &preview.plan, &keeps, &back)?;
     finish(facts, &preview, &staged);
-    Ok(Exit::Done)
+    Ok(Some(staged))
 }
 
 fn sides(preview: &Preview) -> &[State] {

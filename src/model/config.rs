@@ -101,7 +101,9 @@ pub const POOL_CONF: &str = "\
 # Settings of this pool. key=value, one a line.
 # default: the profile that is used when nobody names one.
 default=
-# How the machine boots: none, script, extlinux, bls or grub.
+# How the machine boots, and where its loader reads: flipper-profile boot-method says and changes it.
+# boot_method: none or grub. boot_uuid, boot_dir: the file system of the boot directory, and its path there.
+# boot_args: kernel arguments of every profile.
 boot_method=none
 # Which points `flipper-profile prune` keeps: those that ANY of these rules wants, and always the
 # pinned ones, the first of a profile, and what undo, redo and the running system need. 0: no such rule.

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::id::{BaseVersion, EntryNumber, ProfileId};
+use super::trial::TRIES;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -56,6 +57,7 @@ pub enum Error {
     NoSuchEntry { number: EntryNumber },
     NoSuchRoot { number: EntryNumber, profile: ProfileId },
     DoesNotStart { profile: ProfileId, number: EntryNumber, why: String },
+    TriesSpent { profile: ProfileId, number: EntryNumber, back_to: Option<EntryNumber> },
     NotInLine { number: EntryNumber, profile: ProfileId },
     PointMissing { number: EntryNumber },
     NoStateBefore { number: EntryNumber },
@@ -269,6 +271,10 @@ impl fmt::Display for Error {
             NoSuchRoot { number, profile } => write!(out, "profile {profile} has no root {number}"),
             DoesNotStart { profile, number, why } => {
                 write!(out, "root {number} of {profile} cannot be started: {why}")
+            }
+            TriesSpent { profile, number, back_to } => {
+                let rest = back_to.map_or(", and there is no better state of it", |_| "");
+                write!(out, "root {number} of {profile} was started {TRIES} times and never came up{rest}")
             }
             NotPinned { number } => write!(out, "the point before entry {number} is not pinned"),
             BadSetting { line, why } => {

@@ -145,6 +145,11 @@ impl Layout {
         self.journal().join("lock")
     }
 
+    /// `@journal/boot.lock`: who writes to the boot directory
+    pub fn boot_lock(&self) -> PathBuf {
+        self.journal().join("boot.lock")
+    }
+
     /// `@journal/reserve`: room that is given back when the disk is full
     pub fn reserve(&self) -> PathBuf {
         self.journal().join("reserve")
@@ -210,6 +215,11 @@ impl ProfileDir {
     /// `@profiles/lab/applied`: what of the device's identity its root was given last, `key=value`
     pub fn applied(&self) -> PathBuf {
         self.dir.join("applied")
+    }
+
+    /// `@profiles/lab/trial`: which state came up last, and which is being tried (`model/trial.rs`)
+    pub fn trial(&self) -> PathBuf {
+        self.dir.join("trial")
     }
 
     /// `@profiles/lab/ids`: account numbers ever given in this profile (`model/ledger.rs`)
@@ -329,7 +339,8 @@ pub enum RootFact {
     Dtbo,
     /// More mounts, one fstab line each (the only fact that may have several lines).
     Mounts,
-    /// The kernel key this root boots (empty: the base's).
+    /// The key of the kernel this root starts with, and the stamp of its files ([`super::kernel::KernelFact`]);
+    /// empty until a boot directory is looked after.
     Kernel,
     /// The entry that made this root.
     Entry,

@@ -1,6 +1,7 @@
 //! WORDS. The names of things, and what may be said about them. No input or output happens here, so
 //! every other room may use it.
 
+pub mod boot;
 pub mod booted;
 pub mod builtin;
 pub mod carried;
@@ -15,6 +16,7 @@ pub mod holdings;
 pub mod id;
 pub mod identity;
 pub mod kept;
+pub mod kernel;
 pub mod layout;
 pub mod ledger;
 pub mod numbers;
@@ -25,6 +27,7 @@ pub mod send_stream;
 pub mod state_change;
 pub mod state_path;
 pub mod tree;
+pub mod trial;
 pub mod words;
 
 pub use entry::{Entry, Kind, State};

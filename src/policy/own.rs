@@ -12,7 +12,9 @@
 //! A file is a run's when its transaction lies within one. A file whose bytes were written back later than
 //! the entry was closed shows a later transaction; then its time of change, set when it was written, lies
 //! between the run's begin and end. In doubt it is the run's: a count that names what nobody made is not
-//! read twice. What a run wrote over is looked for in the points before later runs as well.
+//! read twice. Only within the tick of the clock (some milliseconds) in which the entry was closed it is the
+//! person's: of a run, only our own program is left by then. What a run wrote over is looked for in the
+//! points before later runs as well.
 
 use std::path::Path;
 
@@ -87,11 +89,11 @@ fn is_within(stamp: Stamp, run: &Window) -> bool {
     if stamp.transaction <= after {
         return false;
     }
-    let by_clock = run.began <= stamp.time && stamp.time <= run.closed.time;
+    let by_clock = run.began <= stamp.time && stamp.time < run.closed.time;
     match stamp.transaction.cmp(&run.closed.transaction) {
         std::cmp::Ordering::Less => true,
         // The person may have been quick: the same transaction goes on after the entry was closed.
-        std::cmp::Ordering::Equal => stamp.time <= run.closed.time,
+        std::cmp::Ordering::Equal => stamp.time < run.closed.time,
         std::cmp::Ordering::Greater => by_clock,
     }
 }
@@ -113,6 +115,7 @@ mod tests {
             (101, 6_000, false, "in the run"),
             (105, 1, false, "in the run, whatever the clock says"),
             (110, 8_999, false, "written as the entry was closed"),
+            (110, 9_000, true, "right after it, in the same tick of the clock"),
             (110, 9_001, true, "right after it, in the same transaction"),
             (111, 7_000, false, "written in the run, written back later"),
             (111, 9_001, true, "after it"),

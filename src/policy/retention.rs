@@ -14,7 +14,9 @@
 use std::collections::BTreeSet;
 
 use super::descent::History;
+use super::trial::way_back;
 use super::undo::{self, Ask};
+use crate::model::trial::StateMark;
 use crate::model::{BaseVersion, Entry, EntryNumber, Kind, ProfileId, State};
 use time::{DAY, Span, Times, When};
 
@@ -36,8 +38,8 @@ pub struct Facts<'a> {
     pub current: EntryNumber,
     /// The root that is in use now.
     pub in_use: Option<EntryNumber>,
-    /// The root and entry that were marked good last.
-    pub good: Option<Good>,
+    /// The state a machine came up with last.
+    pub good: Option<StateMark>,
     /// Seconds since 1970; only ever keeps more.
     pub now: i64,
 }
@@ -51,12 +53,6 @@ pub struct Point {
     pub mounted: bool,
     /// What it frees when it goes after the older ones that go, when that is known.
     pub bytes: Option<u64>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Good {
-    pub root: EntryNumber,
-    pub entry: EntryNumber,
 }
 
 /// Why a point is kept.
@@ -177,10 +173,7 @@ impl Needed {
             Ok(undo::Plan::Stage { target, .. }) => Some(target),
             _ => None,
         };
-        let above = |good: Good| {
-            let of_root = |n: &&EntryNumber| history.get(**n).is_some_and(|e| e.root == Some(good.root));
-            points.iter().filter(of_root).find(|n| **n > good.entry).copied()
-        };
+        let above = |good| way_back(&history, points.iter().copied(), good);
         let changed = facts.points.iter().rev().filter(|point| changes_base(history, point));
         let newest = points.iter().rev().take(facts.rules.least as usize);
         let redo = next(Ask::Redo);

@@ -78,6 +78,17 @@ impl Lock {
         }
     }
 
+    /// The same past those who ask whether it is held, and have it for a moment.
+    pub fn of_directory_within(dir: &Path, patience: Duration) -> Result<Option<Lock>> {
+        let end = Instant::now() + patience;
+        loop {
+            match Lock::of_directory(dir, false)? {
+                None if Instant::now() < end => std::thread::sleep(Duration::from_millis(5)),
+                other => return Ok(other),
+            }
+        }
+    }
+
     /// Does somebody hold this lock file at the moment? Makes none, and is not in anybody's way for longer
     /// than it takes to ask.
     pub fn is_held(path: &Path) -> Result<bool> {

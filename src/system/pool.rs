@@ -23,6 +23,18 @@ pub const UNPROTECTED: &str = "/run/flipper/unprotected";
 /// What the initramfs had to say, a sentence a line; gone with the boot.
 pub const TOLD_AT_START: &str = "/run/flipper/told";
 
+/// The same for the root in /run/nextroot, which a soft reboot makes `/`.
+pub const BOOTED_NEXT: &str = "/run/flipper/booted.next";
+
+/// There when the state this machine started from has not come up before, until it is confirmed.
+pub const ON_TRIAL: &str = "/run/flipper/on-trial";
+
+/// Profiles that were given up at this start, one a line.
+pub const GIVEN_UP: &str = "/run/flipper/given-up";
+
+/// kernel.panic before the initramfs set it for a trial.
+pub const PANIC_BEFORE: &str = "/run/flipper/panic-before";
+
 /// Where pools are mounted, each by its UUID.
 const POOLS: &str = "/run/flipper/pool";
 
@@ -92,6 +104,14 @@ impl Pool {
         Ok(default_profile(&self.settings()?))
     }
 
+    /// Every published profile, in the order of their ids.
+    pub fn profiles(&self) -> Result<Vec<ProfileId>> {
+        let names = files::names(&self.layout.profiles())?;
+        let mut ids: Vec<ProfileId> = names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
+        ids.sort();
+        Ok(ids)
+    }
+
     /// The end of every path of a root's upper as mountinfo shows it:
     /// `<uuid>/@profiles/lab/roots/41/root`. The UUID keeps two pools apart.
     pub fn tail(&self, path: &Path) -> String {
@@ -103,10 +123,26 @@ impl Pool {
 /// The booted file, if there is one and `/` is the root it speaks of. In a chroot or a container
 /// that sees our /run it is not: there we are not booted.
 pub fn booted() -> Result<Option<Booted>> {
-    let Some(text) = files::read_if_there(Path::new(BOOTED))? else { return Ok(None) };
-    let booted = Booted::parse(&String::from_utf8_lossy(&text))?;
     let here = files::identity(Path::new("/"))?;
-    Ok((booted.identity == here).then_some(booted))
+    // After a soft reboot, until flipper-boot.service has renamed it.
+    for file in [BOOTED, BOOTED_NEXT] {
+        let Some(text) = files::read_if_there(Path::new(file))? else { continue };
+        let booted = Booted::parse(&String::from_utf8_lossy(&text))?;
+        if booted.identity == here {
+            return Ok(Some(booted));
+        }
+    }
+    Ok(None)
+}
+
+/// After a soft reboot: what was next is booted.
+pub fn settle_booted(booted: &Booted) -> Result<()> {
+    let next = Path::new(BOOTED_NEXT);
+    let text = files::read_if_there(next)?.unwrap_or_default();
+    match Booted::parse(&String::from_utf8_lossy(&text)) {
+        Ok(it) if it.identity == booted.identity => fs::rename(next, BOOTED).at("rename", next),
+        _ => Ok(()),
+    }
 }
 
 pub fn need_root() -> Result<()> {

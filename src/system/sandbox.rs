@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use nix::errno::Errno;
 use nix::libc;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -64,18 +64,23 @@ pub fn prepare(
 /// signal's number when one ended it).
 pub fn supervise(root: &Path, hostname: &str, command: &[OsString]) -> Result<i32> {
     lend_name_servers(root)?;
+    let own = fs::File::open("/proc/self/ns/pid").at("open", "/proc/self/ns/pid")?;
     unshare(CloneFlags::CLONE_NEWPID).at("make a PID namespace for", root)?;
     match unsafe { fork() }.at("fork for", root)? {
         ForkResult::Child => {
             let status = first_process(root, hostname, command);
             unsafe { libc::_exit(status) }
         }
-        ForkResult::Parent { child } => wait_outside(child),
+        ForkResult::Parent { child } => {
+            let ended = wait_outside(child);
+            // That namespace is over, and nothing could be started in it any more.
+            setns(&own, CloneFlags::CLONE_NEWPID).at("return to the PID namespace of", root)?;
+            ended
+        }
     }
 }
 
-/// Runs one command, silently, in a root that is assembled for it alone and taken apart after it. In a
-/// child: who makes a run can make no other process afterwards.
+/// Runs one command, silently, in a root that is assembled for it alone and taken apart after it, in a child.
 pub fn once(assembly: &Assembly, hostname: &str, command: &[OsString]) -> Result<i32> {
     let what = assembly.root.path();
     match unsafe { fork() }.at("fork for", what)? {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::unistd::{chdir, chroot};
 
@@ -57,11 +58,34 @@ fn ended(mut child: Child) -> Option<String> {
     None
 }
 
+/// Would the system in this merged root confirm that it came up? Not where flipper-confirm.service is disabled,
+/// masked or gone, nor where the default target is one that never reaches it: there nothing would tell the good
+/// starts from the bad ones.
+pub fn can_confirm(root: &Path) -> bool {
+    let is_file = |inside: &str| fs::symlink_metadata(root.join(inside)).is_ok_and(|meta| meta.is_file());
+    let is_there = |inside: &str| fs::symlink_metadata(root.join(inside)).is_ok();
+    let target = fs::read_link(root.join("etc/systemd/system/default.target")).ok();
+    let reaches = target
+        .is_none_or(|target| target.ends_with("multi-user.target") || target.ends_with("graphical.target"));
+    reaches
+        && is_there("etc/systemd/system/multi-user.target.wants/flipper-confirm.service")
+        && !is_there("etc/systemd/system/flipper-confirm.service")
+        && is_file("usr/lib/systemd/system/flipper-confirm.service")
+        && is_file("usr/libexec/flipper-profiles/flipper-hook")
+}
+
 /// Where a path leads inside a root, its links followed as the root itself would follow them.
 fn in_root(root: &Path, path: &Path) -> Result<Option<PathBuf>> {
     let top = File::open(root).at("open", root)?;
     let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_IN_ROOT);
-    let Ok(found) = openat2(&top, path, how) else { return Ok(None) };
+    // EAGAIN: somebody mounted or renamed something while `..` was followed (openat2(2)).
+    let found = loop {
+        match openat2(&top, path, how) {
+            Err(Errno::EAGAIN) => {}
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(None),
+            other => break other.at("open", path)?,
+        }
+    };
     let seen = PathBuf::from(format!("/proc/self/fd/{}", found.as_raw_fd()));
     let full = fs::read_link(&seen).at("read", &seen)?;
     Ok(full.strip_prefix(root).ok().map(|inside| Path::new("/").join(inside)))

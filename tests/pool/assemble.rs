@@ -7,7 +7,7 @@ use nix::mount::{MntFlags, umount2};
 
 use crate::rig::{Ended, Rig};
 
-fn assemble(rig: &Rig, words: &[&str]) -> (Ended, PathBuf) {
+pub fn assemble(rig: &Rig, words: &[&str]) -> (Ended, PathBuf) {
     let at = rig.path("at");
     fs::create_dir_all(&at).unwrap();
     let fixed = ["assemble", "--init", "/bin/sh", "--at", at.to_str().unwrap()];
@@ -19,7 +19,7 @@ fn booted(key: &str) -> String {
     text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap().to_owned()
 }
 
-fn take_apart(at: &Path) {
+pub fn take_apart(at: &Path) {
     umount2(at, MntFlags::MNT_DETACH).unwrap();
     fs::remove_file("/run/flipper/booted").unwrap();
 }

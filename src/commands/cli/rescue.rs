@@ -69,6 +69,15 @@ pub struct Assemble {
     /// First go back to the state before this entry, or `last`
     #[arg(long, value_name = "ENTRY")]
     pub undo: Option<String>,
+    /// This start is not one of the tries of a state that has not come up yet
+    #[arg(long)]
+    pub no_trial: bool,
+    /// Start the machine again, once, where the root needs another kernel than the one that runs
+    #[arg(long)]
+    pub may_restart: bool,
+    /// The loader has given its kernel up: the state that came up last, if it is another
+    #[arg(long)]
+    pub fallback: bool,
     /// What is to be started in it
     #[arg(long, value_name = "PATH", default_value = "/sbin/init")]
     pub init: PathBuf,

@@ -29,6 +29,7 @@ person that is newer than that point is locked, which is said before: its number
     after_help = "\
 Examples:\n  flipper-undo                take back the newest change; again: go further back\n  \
 flipper-undo --dry-run      say what that would be\n  \
+flipper-undo --reboot       and restart into it, in seconds where the kernel can go on\n  \
 flipper-undo --cancel       drop what waits: stay where you are, with what was installed since\n  \
 flipper-undo 57             return to the state before entry 57\n  \
 flipper-undo 57 --path /etc/nginx/nginx.conf\n                              put one file back, live\n  \
@@ -69,6 +70,13 @@ pub struct Undo {
     /// Name every file of yours that would be taken along
     #[arg(long, short)]
     pub verbose: bool,
+    /// Then restart by `systemctl soft-reboot`, in seconds and without the kernel; where that is not enough, say why
+    /// and leave it staged
+    #[arg(long, conflicts_with_all = ["path", "cancel", "dry_run", "list", "show", "reboot"])]
+    pub soft_reboot: bool,
+    /// Then restart by the cheapest that is enough, and say why
+    #[arg(long, conflicts_with_all = ["path", "cancel", "dry_run", "list", "show"])]
+    pub reboot: bool,
     /// Say what would be done and stop
     #[arg(long)]
     pub dry_run: bool,

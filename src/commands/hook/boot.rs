@@ -2,10 +2,12 @@
 //! left go, the pool grows to its partition, and the root is held as long as the machine runs.
 
 use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
 
 use nix::mount::{MntFlags, umount2};
 use nix::unistd::pause;
 
+use crate::commands::boot_files;
 use crate::commands::cli::Common;
 use crate::commands::report;
 use crate::commands::session::Session;
@@ -17,8 +19,12 @@ use crate::system::{grow, pool};
 /// In pool.conf: it is done once, because its owner may make it smaller afterwards.
 const GROWN: &str = "grown";
 
+/// Who holds it longer than this is no program that only asks.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 pub fn run() -> Result<()> {
     let Some(booted) = pool::booted()?.filter(|booted| booted.mode == Mode::Boot) else { return Ok(()) };
+    pool::settle_booted(&booted)?;
     let held = hold(&booted)?;
     ready();
     // Until systemd ends it: the lock is what everybody asks first.
@@ -30,11 +36,13 @@ pub fn run() -> Result<()> {
 fn hold(booted: &Booted) -> Result<Lock> {
     let common = Common::default();
     let session = Session::to_change(&common).or_else(|_| Session::to_read(&common))?;
+    // What was changed from outside, or by a cut.
+    boot_files::follow(&session.pool);
     if let Err(error) = grow_once(&session) {
         report::note(format_args!("note: the pool stays as large as it is: {error}"));
     }
     let root = session.pool.layout.profile(&booted.profile).root(booted.root);
-    let lock = Lock::of_directory(root.path(), false)?;
+    let lock = Lock::of_directory_within(root.path(), PATIENCE)?;
     // The pool is not left mounted, not even where only this process would see it.
     let _ = umount2(session.pool.layout.top(), MntFlags::MNT_DETACH);
     lock.ok_or_else(|| Error::Busy { what: format!("root {} of {}", booted.root, booted.profile) })

@@ -4,7 +4,8 @@
 //!
 //! `pre`, `packages`, `post` are apt's three hooks of a commit; `dpkg-pre`, `dpkg-post` dpkg's own, for
 //! a dpkg that no such commit stands behind (`dpkg -i`, a program that calls dpkg without libapt);
-//! `login` is run when somebody logs in, `boot` by flipper-boot.service.
+//! `kernel` is called when an initrd was made, by hand or within such a run; `login` is run when somebody logs in, `boot` by flipper-boot.service, `confirm` by
+//! flipper-confirm.service.
 //!
 //! The program is static and has no SQLite: it starts in half the time, and it works while the package
 //! run replaces the very libraries it would need.
@@ -23,6 +24,7 @@ use super::{now, report};
 use session::Hook;
 
 mod boot;
+mod confirm;
 mod in_the_way;
 mod login;
 mod packages;
@@ -49,6 +51,8 @@ pub fn main() -> ExitCode {
         ("packages", None) => plan().inspect(|()| session::announce()),
         ("post" | "dpkg-post", None) => guarded(post::run, not_closed),
         ("boot", None) => boot::run(),
+        ("confirm", None) => confirm::run(),
+        ("kernel", None) => guarded(post::kernel_changed, no_boot_files),
         ("login", None) => {
             login::run();
             Ok(())
@@ -114,6 +118,12 @@ const SKIPPED: &str = "FLIPPER_SKIP=1 was asked for";
 fn not_closed(why: &str) {
     if why != SKIPPED && files::read_line(Path::new(pool::UNPROTECTED)).unwrap_or_default().is_empty() {
         report::note(format_args!("flipper-profiles: the entry of this run could not be closed: {why}"));
+    }
+}
+
+fn no_boot_files(why: &str) {
+    if why != SKIPPED {
+        report::note(format_args!("flipper-profiles: the boot directory is not up to date: {why}"));
     }
 }
 

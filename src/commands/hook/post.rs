@@ -18,7 +18,7 @@ use super::in_the_way;
 use super::packages::{apply, wait_for_look_up};
 use super::session::Hook;
 use super::state;
-use crate::commands::{accounts, now, recover, report};
+use crate::commands::{accounts, boot_files, now, recover, report};
 
 const STATUS: &str = "var/lib/dpkg/status";
 
@@ -51,6 +51,7 @@ pub fn run(hook: &Hook) -> Result<()> {
     apply(&mut entry, &archives);
     locked.close(&entry)?; // the visible moment
     drop(locked);
+    boot_files::follow_kernel(&hook.pool, &hook.root());
     // Nobody waits for the index: what this child does not do, the next reader does.
     if let Err(error) = background::start(None, super::refresh_index) {
         tracing::warn!("{error}");
@@ -61,6 +62,14 @@ pub fn run(hook: &Hook) -> Result<()> {
             entry.number,
             entry.outcome.as_deref().unwrap_or("not everything reached its state")
         ));
+    }
+    Ok(())
+}
+
+/// An initrd was made: by hand, or within a run, whose end sees to it.
+pub fn kernel_changed(hook: &Hook) -> Result<()> {
+    if hook.open_entry()?.is_none() {
+        boot_files::follow_kernel(&hook.pool, &hook.root());
     }
     Ok(())
 }

@@ -71,7 +71,7 @@ impl Case {
             pins: &pins,
             current: number(self.current),
             in_use: self.in_use.map(number),
-            good: self.good.map(|(root, entry)| Good { root: number(root), entry: number(entry) }),
+            good: self.good.map(|(root, entry)| StateMark { root: number(root), entry: number(entry) }),
             now: self.now,
         })
     }
