@@ -2,6 +2,7 @@
 //! The questions go in as a tar on a second disk, the answers come out on a second serial port; nobody waits
 //! for ever.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,11 +15,32 @@ use tempfile::TempDir;
 use crate::repo;
 use crate::rig::{Pool, command, hex, ours, prepared_image};
 
-/// What the base has besides. Without busybox, Debian 13's initramfs has klibc's tools only.
-fn packages(suite: &str) -> &'static str {
-    match suite {
-        "bookworm" => "btrfs-progs,busybox,dbus,initramfs-tools,linux-image-cloud-amd64,systemd-sysv,udev",
-        _ => "btrfs-progs,dbus,initramfs-tools,linux-image-cloud-amd64,systemd-sysv,udev",
+/// A Debian the machine has.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Without busybox its initramfs has klibc's tools only.
+    Trixie,
+    /// With what opens an encrypted disk.
+    TrixieCrypt,
+    Bookworm,
+}
+
+impl Kind {
+    fn suite(self) -> &'static str {
+        if self == Kind::Bookworm { "bookworm" } else { "trixie" }
+    }
+
+    /// What the base has besides.
+    fn packages(self) -> &'static str {
+        match self {
+            Kind::Trixie => "btrfs-progs,dbus,initramfs-tools,linux-image-cloud-amd64,systemd-sysv,udev",
+            Kind::TrixieCrypt => {
+                "btrfs-progs,busybox,cryptsetup-initramfs,dbus,initramfs-tools,linux-image-cloud-amd64,systemd-sysv,udev"
+            }
+            Kind::Bookworm => {
+                "btrfs-progs,busybox,dbus,initramfs-tools,linux-image-cloud-amd64,systemd-sysv,udev"
+            }
+        }
     }
 }
 
@@ -42,6 +64,7 @@ cp /boot/initrd.img-* /home/vm/initrd
 
 const ASKED: &str = r#"#!/bin/sh
 [ "$1" != prereqs ] || exit 0
+echo 'asked: the root is there' > /dev/kmsg
 units=/run/systemd/system
 mkdir -p $units/multi-user.target.wants
 cat > $units/asked.service <<'END'
@@ -61,10 +84,10 @@ struct Prepared {
     initrd: PathBuf,
 }
 
-fn prepared(suite: &'static str) -> &'static Prepared {
-    static TRIXIE: OnceLock<Prepared> = OnceLock::new();
-    static BOOKWORM: OnceLock<Prepared> = OnceLock::new();
-    if suite == "bookworm" { &BOOKWORM } else { &TRIXIE }.get_or_init(|| prepare(suite))
+fn prepared(kind: Kind) -> &'static Prepared {
+    static ALL: Mutex<BTreeMap<Kind, &'static Prepared>> = Mutex::new(BTreeMap::new());
+    let mut all = ALL.lock().unwrap_or_else(|broken| broken.into_inner());
+    all.entry(kind).or_insert_with(|| Box::leak(Box::new(prepare(kind))))
 }
 
 fn initramfs_deb() -> Vec<u8> {
@@ -75,8 +98,8 @@ fn initramfs_deb() -> Vec<u8> {
 }
 
 /// Kept beside the pools of the other groups as long as the packages stay the same.
-fn prepare(suite: &str) -> Prepared {
-    let (from, deb) = (prepared_image(suite, packages(suite)), initramfs_deb());
+fn prepare(kind: Kind) -> Prepared {
+    let (from, deb) = (prepared_image(kind.suite(), kind.packages()), initramfs_deb());
     let mut key = Sha256::new();
     for part in [&deb, &fs::read(&ours().deb).expect("read"), IN_THE_PROFILE.as_bytes(), ASKED.as_bytes()] {
         key.update(part);
@@ -129,7 +152,7 @@ fn unmount(pool: Pool, image: &Path) {
 }
 
 /// A tar of files with these names below a directory.
-fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
+pub fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     let dir = tempfile::tempdir().expect("a directory");
     for (name, bytes) in files {
         let path = dir.path().join(name);
@@ -148,6 +171,9 @@ pub struct Machine {
     first: Option<PathBuf>,
     /// More disks, after it.
     disks: Vec<PathBuf>,
+    /// The first disk has a GRUB, which is started instead of a kernel.
+    has_grub: bool,
+    has_watchdog: bool,
 }
 
 impl Drop for Machine {
@@ -158,13 +184,21 @@ impl Drop for Machine {
 
 impl Machine {
     pub fn trixie() -> Machine {
-        Machine::of("trixie")
+        Machine::of(Kind::Trixie)
     }
 
-    pub fn of(suite: &'static str) -> Machine {
-        let with = prepared(suite);
+    pub fn of(kind: Kind) -> Machine {
+        let with = prepared(kind);
         let dir = tempfile::tempdir().expect("a directory");
-        Machine { image: Pool::copy_of(&with.image), with, dir, first: None, disks: Vec::new() }
+        Machine {
+            image: Pool::copy_of(&with.image),
+            with,
+            dir,
+            first: None,
+            disks: Vec::new(),
+            has_grub: false,
+            has_watchdog: false,
+        }
     }
 
     /// A second disk that is the first one, byte for byte.
@@ -175,11 +209,47 @@ impl Machine {
         self.disks.push(copy);
     }
 
+    /// The pool goes over a second disk, and cannot be mounted without it.
+    pub fn add_a_disk(&mut self) {
+        let image = self.dir.path().join("second.img");
+        File::create(&image).and_then(|file| file.set_len(1 << 30)).expect("make");
+        let losetup = ["losetup", "--find", "--show", image.to_str().expect("text")];
+        let device = command(&losetup, &[], b"").ok().out.trim().to_owned();
+        self.outside(|pool| {
+            let top = pool.top.to_str().expect("text");
+            command(&["btrfs", "device", "add", "-f", &device, top], &[], b"").ok();
+        });
+        command(&["losetup", "--detach", &device], &[], b"").ok();
+        self.disks.push(image);
+    }
+
+    /// An empty one, after the pool's.
+    pub fn add_an_empty_disk(&mut self, size: u64) {
+        let image = self.dir.path().join("empty-after.img");
+        File::create(&image).and_then(|file| file.set_len(size)).expect("make");
+        self.disks.push(image);
+    }
+
     /// The pool is on /dev/vdb from now on; /dev/vda is empty.
     pub fn move_to_another_disk(&mut self) {
         let empty = self.dir.path().join("empty.img");
         File::create(&empty).and_then(|file| file.set_len(64 << 20)).expect("make");
         self.first = Some(empty);
+    }
+
+    /// A disk before it with this image, whose GRUB is started.
+    pub fn start_from(&mut self, image: PathBuf) {
+        (self.first, self.has_grub) = (Some(image), true);
+    }
+
+    /// It has a watchdog of its hardware.
+    pub fn has_watchdog(&mut self) {
+        self.has_watchdog = true;
+    }
+
+    /// Files of this test.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
     }
 
     /// The pool's disk becomes larger than the pool.
@@ -201,6 +271,20 @@ impl Machine {
     /// switches it off.
     #[track_caller]
     pub fn start(&self, words: &str, ask: &str) -> Started {
+        let (ended, started) = self.try_to_start(words, ask);
+        assert!(started.answers.contains("@@EXIT 0"), "{ended}\n{started}");
+        started
+    }
+
+    /// Starts it, and it ends before anybody could ask it anything; its console says `why`.
+    #[track_caller]
+    pub fn start_in_vain(&self, words: &str, why: &str) {
+        let (ended, started) = self.try_to_start(words, "true");
+        assert!(!started.answers.contains("@@EXIT") && started.console.contains(why), "{ended}\n{started}");
+        assert!(!ended.contains("exit status: 124"), "it was switched off by us: {ended}\n{started}");
+    }
+
+    fn try_to_start(&self, words: &str, ask: &str) -> (String, Started) {
         static TURNS: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
         let turn = TURNS.iter().find_map(|turn| turn.try_lock().ok());
         let _turn = turn.unwrap_or_else(|| TURNS[0].lock().unwrap_or_else(|broken| broken.into_inner()));
@@ -210,22 +294,23 @@ impl Machine {
         let ended = self.qemu(words, &console, &answers, &questions);
         let text =
             |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).replace('\r', "");
-        let started = Started { answers: text(&answers), console: text(&console) };
-        assert!(started.answers.contains("@@EXIT 0"), "{ended}\n{started}");
-        started
+        (ended, Started { answers: text(&answers), console: text(&console) })
     }
 
     fn qemu(&self, words: &str, console: &Path, answers: &Path, questions: &Path) -> String {
         let (acceleration, patience) = acceleration(self.with);
         let line = format!("console=ttyS0 root=/dev/vda boot=flipper panic=-1 {words}");
+        assert!(!self.has_grub || words.is_empty(), "GRUB says what is on the command line");
         let mut qemu = Command::new("timeout");
         qemu.args(["--kill-after=5", patience, "qemu-system-x86_64", "-m", "768"]);
         qemu.args(acceleration).args(["-display", "none", "-nic", "none", "-no-reboot", "-monitor", "none"]);
-        qemu.arg("-kernel")
-            .arg(&self.with.kernel)
-            .arg("-initrd")
-            .arg(&self.with.initrd)
-            .args(["-append", &line]);
+        if !self.has_grub {
+            qemu.arg("-kernel").arg(&self.with.kernel).arg("-initrd").arg(&self.with.initrd);
+            qemu.args(["-append", &line]);
+        }
+        if self.has_watchdog {
+            qemu.args(["-device", "i6300esb", "-action", "watchdog=reset"]);
+        }
         for port in [console, answers] {
             qemu.arg("-serial").arg(format!("file:{}", port.display()));
         }

@@ -2,6 +2,15 @@
 
 use crate::machine::{Machine, WHO};
 
+/// btrfs-progs' script of the initramfs has to tell the kernel of the other disk first.
+pub fn a_pool_over_two_disks() {
+    let mut machine = Machine::trixie();
+    machine.add_a_disk();
+    let ask = format!("{WHO}\necho disks=$(btrfs filesystem show /dev/vda | grep -c devid)");
+    let started = machine.start("", &ask);
+    started.is("state", "running").is("failed", "").is("booted-profile", "lab").is("disks", "2");
+}
+
 #[test]
 fn to_running_and_reading_changes_nothing() {
     let machine = Machine::trixie();

@@ -1,6 +1,6 @@
 //! What is typed on the kernel command line, for one start.
 
-use crate::machine::{Machine, WHO};
+use crate::machine::{Kind, Machine, WHO};
 
 pub fn an_undo_a_root_and_a_pool_on_another_disk() {
     let mut machine = Machine::trixie();
@@ -24,6 +24,6 @@ pub fn an_undo_a_root_and_a_pool_on_another_disk() {
 }
 
 pub fn debian_12_with_busybox() {
-    let started = Machine::of("bookworm").start("flipper.profile=lab", WHO);
+    let started = Machine::of(Kind::Bookworm).start("flipper.profile=lab", WHO);
     started.is("state", "running").is("failed", "").is("root", "overlay").is("booted-profile", "lab");
 }

@@ -12,5 +12,6 @@ mod machine;
 mod repo;
 #[path = "../apt/rig.rs"]
 mod rig;
+mod services;
 #[path = "../apt/tree.rs"]
 mod tree;
