@@ -291,6 +291,8 @@ fn author_lock(session: &Session, dir: Option<&ProfileDir>, patience: Duration) 
     match Lock::take_within(&path, "", patience) {
         Ok(lock) => Ok(Some(lock)),
         Err(Error::Busy { .. }) => Ok(None),
+        // A profile that was being made got its name since it was looked for: its author is at work.
+        Err(_) if dir.is_some_and(|dir| !dir.path().is_dir()) => Ok(None),
         Err(other) => Err(other),
     }
 }
