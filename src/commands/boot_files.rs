@@ -40,7 +40,7 @@ struct Loader<'a> {
 
 /// Best effort, after a change: the next start sees to what could not be done.
 pub fn follow(pool: &Pool) {
-    if let Err(error) = refresh(pool, None) {
+    if let Err(error) = refresh(pool) {
         report::note(format_args!("note: the boot directory is not up to date: {error}"));
     }
 }
@@ -56,24 +56,34 @@ pub fn follow_kernel(pool: &Pool, root: &RootDir) {
     }
 }
 
-/// Makes the boot directory say what the pool says. `once`: the profile of the next start.
-pub fn refresh(pool: &Pool, once: Option<&ProfileId>) -> Result<()> {
+/// Makes the boot directory say what the pool says.
+pub fn refresh(pool: &Pool) -> Result<()> {
     let Some(loader) = Loader::open(pool)? else { return Ok(()) };
     let wanted = loader.wanted(None);
     let there = loader.fill(&wanted, &[], 0)?;
-    loader.finish(there, &wanted, once)
+    loader.finish(there, &wanted, None)
 }
 
-/// The same for the next start, which is to take this profile; false: it would not have its own kernel.
+/// The next start takes this profile, the one after it the default; false: it would not have its own kernel.
+/// Refused where the loader cannot take the choice back, also for the default, which need not be it by then.
+pub fn choose_once(pool: &Pool, id: &ProfileId) -> Result<bool> {
+    let Some(loader) = Loader::open(pool)? else { return Ok(false) };
+    if !loader.dir.is_written_by_loaders()? {
+        return Err(stays_for_ever());
+    }
+    loader.refresh_for(id)
+}
+
+/// The start that comes is to take this profile; false: it would not have its own kernel.
 pub fn refresh_for(pool: &Pool, id: &ProfileId) -> Result<bool> {
     let Some(loader) = Loader::open(pool)? else { return Ok(false) };
-    let Some(one) = loader.known.iter().find(|one| one.entry.id == *id) else { return Ok(false) };
-    let wanted = loader.wanted(Some(&one.entry.kernel));
-    let there = loader.fill(&wanted, &[], 0)?;
-    let has_it = there.contains(&one.entry.kernel);
-    // The first of the menu is taken anyway.
-    let is_first = loader.known.first().is_some_and(|first| first.entry.id == *id);
-    loader.finish(there, &wanted, Some(id).filter(|_| has_it && !is_first)).map(|()| has_it)
+    loader.refresh_for(id)
+}
+
+fn stays_for_ever() -> Error {
+    Error::Usage(
+        "GRUB cannot write to the file system of the boot directory: a choice for one start would stay for ever".into(),
+    )
 }
 
 /// Before a pointer moves: the kernel of the state it will name is in the boot directory. Refused where there is
@@ -186,6 +196,16 @@ impl<'a> Loader<'a> {
         Ok(Some(Loader { pool, boot, dir, default, known, _lock: lock }))
     }
 
+    fn refresh_for(&self, id: &ProfileId) -> Result<bool> {
+        let Some(one) = self.known.iter().find(|one| one.entry.id == *id) else { return Ok(false) };
+        let wanted = self.wanted(Some(&one.entry.kernel));
+        let there = self.fill(&wanted, &[], 0)?;
+        let has_it = there.contains(&one.entry.kernel);
+        // The first of the menu is taken anyway.
+        let is_first = self.known.first().is_some_and(|first| first.entry.id == *id);
+        self.finish(there, &wanted, Some(id).filter(|_| has_it && !is_first)).map(|()| has_it)
+    }
+
     fn wanted(&self, next: Option<&KernelKey>) -> Vec<KernelKey> {
         let good = |one: &Known| one.entry.good.clone();
         let default = self.known.iter().take(1);
@@ -259,9 +279,7 @@ impl<'a> Loader<'a> {
     fn write(&self, there: &[KernelKey], once: Option<&ProfileId>) -> Result<()> {
         let counts = self.dir.is_written_by_loaders()?;
         if once.is_some() && !counts {
-            return Err(Error::Usage(
-                "GRUB cannot write to the file system of the boot directory: a choice for one start would stay for ever".into(),
-            ));
+            return Err(stays_for_ever());
         }
         let running = files_of::running().filter(|key| there.contains(key));
         let stand_in = running.as_ref().or(there.first());

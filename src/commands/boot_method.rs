@@ -115,7 +115,7 @@ fn set_grub(common: &Common, asked: &BootMethod) -> Result<Exit> {
     boot.note_in(&mut settings);
     session.write_settings(&settings)?;
     // What cannot be done once cannot be looked after either.
-    if let Err(error) = boot_files::refresh(&session.pool, None) {
+    if let Err(error) = boot_files::refresh(&session.pool) {
         session.write_settings(&old)?;
         return Err(error);
     }
@@ -147,7 +147,7 @@ pub fn start_once(common: &Common, id: &str, once: bool) -> Result<Exit> {
     if !boot_files::is_kept(&session.pool)? {
         return Err(Error::Usage("no boot directory is looked after: flipper-profile boot-method".into()));
     }
-    if !boot_files::refresh_for(&session.pool, &id)? {
+    if !boot_files::choose_once(&session.pool, &id)? {
         let path = format!("the boot directory for {id}").into();
         return Err(Error::NotWritable { path, why: "it is not here, or the profile has no kernel".into() });
     }

@@ -2,6 +2,7 @@
 //! it with its hooks, services start and stop with their packages, and an undo waits for the next start.
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
@@ -70,6 +71,12 @@ echo confirm=$(systemctl is-active flipper-confirm) holder=$(systemctl is-active
 for key in profile root; do grep ^$key= /run/flipper/booted | sed s/^/booted-/; done
 ";
 
+/// Held by whoever looks at the whole pool, and while a cut run in it waits for its undo: verify tells of one.
+fn whole_pool() -> MutexGuard<'static, ()> {
+    static WHOLE: Mutex<()> = Mutex::new(());
+    WHOLE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[test]
 fn a_service_that_is_installed_runs_and_is_gone_after_an_undo() {
     let lab = pool().lab("serves");
@@ -116,6 +123,7 @@ fn a_service_that_is_installed_runs_and_is_gone_after_an_undo() {
     ));
     is(&third, &healthy);
     is(&third, &[("ticker", "enabled active"), ("purged", "inactive 0"), ("brings", "1")]);
+    let _whole = whole_pool();
     pool().call("flipper-profile", &["verify"]).ok();
 }
 
@@ -125,6 +133,7 @@ fn a_service_that_is_installed_runs_and_is_gone_after_an_undo() {
 fn two_runs_at_once_and_one_that_is_cut() {
     let lab = pool().lab("twice");
     let machine = Machine::of(&lab);
+    let _whole = whole_pool();
     let first = machine.runs(&format!(
         "{STATE}{TICKER}
         apt-get -qq -y install plain > /dev/null & one=$!
