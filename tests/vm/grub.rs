@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::machine::{Kind, Machine, Started, WHO};
+use crate::machine::{Firmware, Kind, Machine, Started, WHO};
 use crate::rig::{Pool, command};
 
 const ARGS: &str = "console=ttyS0 panic=-1";
@@ -34,6 +34,16 @@ impl Drop for Partition {
     }
 }
 
+/// Returns where its boot partition begins, in bytes.
+fn put_a_boot_disk_before(machine: &mut Machine, firmware: &str) -> String {
+    let image = machine.path("boot.img");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boot-disk");
+    let [script, to] = [&script, &image].map(|path| path.to_str().expect("text"));
+    let made = command(&[script, firmware, to, "256"], &[], b"").ok();
+    machine.put_before(image);
+    made.out.split(' ').next().expect("an offset").to_owned()
+}
+
 pub struct WithGrub {
     pub machine: Machine,
     offset: String,
@@ -45,11 +55,8 @@ impl WithGrub {
     }
 
     fn of(mut machine: Machine) -> WithGrub {
-        let image = machine.path("boot.img");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boot-disk");
-        let made = command(&[script.to_str().expect("text"), image.to_str().expect("text"), "256"], &[], b"");
-        let offset = made.ok().out.split(' ').next().expect("an offset").to_owned();
-        machine.start_from(image);
+        let offset = put_a_boot_disk_before(&mut machine, "bios");
+        machine.starts_grub(Firmware::Bios);
         let with = WithGrub { machine, offset };
         with.at_home(|pool, partition| {
             let at = partition.to_str().expect("text");
@@ -212,4 +219,29 @@ pub fn a_kernel_that_panics_is_given_up() {
     let block =
         with.at_home(|_, partition| fs::read_to_string(partition.join("flipper/grubenv")).expect("read"));
     assert!(!block.contains("tries"), "{block}");
+}
+
+/// The same on a PC of today: UEFI starts GRUB from a FAT, which GRUB writes to and our programs in the machine.
+pub fn a_kernel_that_panics_with_uefi_and_fat() {
+    let mut machine = Machine::trixie();
+    put_a_boot_disk_before(&mut machine, "uefi");
+    let set_up = format!(
+        "{WHO}\nset -e; mount /dev/vda1 /mnt; flipper-profile boot-method grub --at /mnt --args '{ARGS}'
+        echo on=$(findmnt -no FSTYPE /mnt); test -s /mnt/grub/grub.cfg"
+    );
+    machine.start("flipper.pool=/dev/vdb", &set_up).is("on", "vfat");
+    machine.starts_grub(Firmware::Uefi);
+    let breaks = format!("{WHO}\necho uefi=$(test -d /sys/firmware/efi && echo yes)\n{BREAKS_INITRD}");
+    machine.start("", &breaks).is("state", "running").is("failed", "").is("uefi", "yes");
+    for _ in 0..3 {
+        machine.start_in_vain("", "Kernel panic");
+    }
+    let back = machine.start(
+        "",
+        &format!(
+            "{WHO}\nmount /dev/vda1 /mnt; echo counted=$(tr -d '\\n' < /mnt/flipper/grubenv | grep -c tries)"
+        ),
+    );
+    back.is("state", "running").is("failed", "").is("booted-profile", "lab").is("counted", "0");
+    back.tells("back to the state before entry").tells("brings it again");
 }

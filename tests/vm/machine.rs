@@ -44,6 +44,14 @@ impl Kind {
     }
 }
 
+#[derive(Clone, Copy)]
+pub enum Firmware {
+    Bios,
+    Uefi,
+}
+
+const OVMF: &str = "/usr/share/ovmf/OVMF.fd";
+
 /// A small initrd, and a script in it that has systemd ask what is on the second disk.
 const IN_THE_PROFILE: &str = r#"set -e
 tar x -C /home
@@ -171,8 +179,8 @@ pub struct Machine {
     first: Option<PathBuf>,
     /// More disks, after it.
     disks: Vec<PathBuf>,
-    /// The first disk has a GRUB, which is started instead of a kernel.
-    has_grub: bool,
+    /// What starts the GRUB of the first disk; without one a kernel is started.
+    firmware: Option<Firmware>,
     has_watchdog: bool,
 }
 
@@ -196,7 +204,7 @@ impl Machine {
             dir,
             first: None,
             disks: Vec::new(),
-            has_grub: false,
+            firmware: None,
             has_watchdog: false,
         }
     }
@@ -234,12 +242,17 @@ impl Machine {
     pub fn move_to_another_disk(&mut self) {
         let empty = self.dir.path().join("empty.img");
         File::create(&empty).and_then(|file| file.set_len(64 << 20)).expect("make");
-        self.first = Some(empty);
+        self.put_before(empty);
     }
 
-    /// A disk before it with this image, whose GRUB is started.
-    pub fn start_from(&mut self, image: PathBuf) {
-        (self.first, self.has_grub) = (Some(image), true);
+    /// A disk with this image is /dev/vda from now on, the pool /dev/vdb.
+    pub fn put_before(&mut self, image: PathBuf) {
+        self.first = Some(image);
+    }
+
+    /// The GRUB of the first disk is started from now on.
+    pub fn starts_grub(&mut self, firmware: Firmware) {
+        self.firmware = Some(firmware);
     }
 
     /// It has a watchdog of its hardware.
@@ -300,13 +313,20 @@ impl Machine {
     fn qemu(&self, words: &str, console: &Path, answers: &Path, questions: &Path) -> String {
         let (acceleration, patience) = acceleration(self.with);
         let line = format!("console=ttyS0 root=/dev/vda boot=flipper panic=-1 {words}");
-        assert!(!self.has_grub || words.is_empty(), "GRUB says what is on the command line");
+        assert!(self.firmware.is_none() || words.is_empty(), "GRUB says what is on the command line");
         let mut qemu = Command::new("timeout");
         qemu.args(["--kill-after=5", patience, "qemu-system-x86_64", "-m", "768"]);
         qemu.args(acceleration).args(["-display", "none", "-nic", "none", "-no-reboot", "-monitor", "none"]);
-        if !self.has_grub {
-            qemu.arg("-kernel").arg(&self.with.kernel).arg("-initrd").arg(&self.with.initrd);
-            qemu.args(["-append", &line]);
+        match self.firmware {
+            Some(Firmware::Bios) => {}
+            Some(Firmware::Uefi) => {
+                assert!(Path::new(OVMF).exists(), "there is no {OVMF}: apt-get install ovmf");
+                qemu.args(["-bios", OVMF]);
+            }
+            None => {
+                qemu.arg("-kernel").arg(&self.with.kernel).arg("-initrd").arg(&self.with.initrd);
+                qemu.args(["-append", &line]);
+            }
         }
         if self.has_watchdog {
             qemu.args(["-device", "i6300esb", "-action", "watchdog=reset"]);

@@ -24,12 +24,13 @@ mod typed;
 /// FLIPPER_VM_CASE=soft-reboot takes that one.
 #[test]
 fn what_else_a_start_meets() {
-    let all: [(&str, fn()); 12] = [
+    let all: [(&str, fn()); 13] = [
         ("damaged-root", broken::a_root_that_is_damaged_is_passed_over),
         ("twin-disks", broken::two_disks_with_one_file_system_are_not_written_to),
         ("grub", grub::the_profile_of_the_next_start),
         ("kernel", grub::an_undo_across_a_kernel),
         ("panic", grub::a_kernel_that_panics_is_given_up),
+        ("uefi", grub::a_kernel_that_panics_with_uefi_and_fat),
         ("soft-reboot", soft::an_undo_with_a_soft_reboot),
         ("trial", trial::a_package_that_breaks_booting_is_taken_back),
         ("watchdog", trial::one_that_hangs_is_reset_by_the_watchdog),
