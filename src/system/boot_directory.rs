@@ -87,6 +87,7 @@ fn mount_at(device: &Path, uuid: &str) -> Result<PathBuf> {
     fs::create_dir_all(&at).at("make", &at)?;
     let _ = umount2(&at, MntFlags::MNT_DETACH);
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_NOATIME;
+    let flags = flags | MsFlags::MS_SILENT; // what refuses would say so on the console
     let mut refused = nix::errno::Errno::ENODEV;
     for kind in FILE_SYSTEMS {
         let subvolume = (kind == "btrfs").then_some("subvolid=5");
