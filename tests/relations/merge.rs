@@ -124,7 +124,8 @@ fn order(status: &str) -> Vec<(String, String)> {
 }
 
 /// Holds the order against that of the file as dpkg writes it. False: dpkg does not take it, with two
-/// architectures of a package that cannot stand beside each other (P16).
+/// architectures of a package that cannot stand beside each other (P16), or with a `same` that was made for one of
+/// all architectures.
 pub fn is_in_dpkgs_order(status: &str) -> bool {
     let root = tempfile::tempdir().expect("make a directory");
     let database = root.path().join("var/lib/dpkg");
@@ -136,7 +137,7 @@ pub fn is_in_dpkgs_order(status: &str) -> bool {
     let line = "echo dpkg hold | dpkg --root=. --set-selections";
     let ended = Command::new("sh").args(["-ec", line]).current_dir(root.path()).output().expect("run dpkg");
     let said = String::from_utf8_lossy(&ended.stderr);
-    if said.contains("non-coinstallable") {
+    if ["non-coinstallable", "field but is architecture 'all'"].iter().any(|why| said.contains(why)) {
         return false;
     }
     assert!(ended.status.success(), "{said}");
