@@ -10,15 +10,15 @@ use crate::model::error::{Error, Result};
 use crate::model::kernel::{KernelFact, KernelKey};
 use crate::model::layout::{ProfileDir, RootDir, RootFact};
 use crate::model::profile::Profile;
-use crate::policy::grub::{self, Environment, Menu, MenuEntry};
 use crate::policy::kernels;
+use crate::policy::menu::{Menu, MenuEntry};
 use crate::system::boot_directory::{self, BootDirectory};
 use crate::system::kernels::{self as files_of, Kernel};
 use crate::system::locks::Lock;
 use crate::system::pool::Pool;
 use crate::system::{files, roots, upper};
 
-use super::{report, trial};
+use super::{boot_menu, report, trial};
 
 /// What a root must have for a kernel to be confirmed.
 const CONFIRMS: &str = "etc/systemd/system/multi-user.target.wants/flipper-confirm.service";
@@ -68,8 +68,8 @@ pub fn refresh(pool: &Pool) -> Result<()> {
 /// Refused where the loader cannot take the choice back, also for the default, which need not be it by then.
 pub fn choose_once(pool: &Pool, id: &ProfileId) -> Result<bool> {
     let Some(loader) = Loader::open(pool)? else { return Ok(false) };
-    if !loader.dir.is_written_by_loaders()? {
-        return Err(stays_for_ever());
+    if !loader.counts()? {
+        return Err(loader.stays_for_ever());
     }
     loader.refresh_for(id)
 }
@@ -78,12 +78,6 @@ pub fn choose_once(pool: &Pool, id: &ProfileId) -> Result<bool> {
 pub fn refresh_for(pool: &Pool, id: &ProfileId) -> Result<bool> {
     let Some(loader) = Loader::open(pool)? else { return Ok(false) };
     loader.refresh_for(id)
-}
-
-fn stays_for_ever() -> Error {
-    Error::Usage(
-        "GRUB cannot write to the file system of the boot directory: a choice for one start would stay for ever".into(),
-    )
 }
 
 /// Before a pointer moves: the kernel of the state it will name is in the boot directory. Refused where there is
@@ -125,22 +119,25 @@ pub struct ShownEntry {
     pub is_good: bool,
     /// Starts that are left, where they are counted.
     pub tries: Option<u32>,
+    /// What a microcontroller calls it.
+    pub slot: Option<u8>,
 }
 
 /// None: its file system is not here.
 pub fn look(pool: &Pool) -> Result<Option<Shown>> {
     let Some(loader) = Loader::open(pool)? else { return Ok(None) };
     let there = loader.dir.kernels()?;
-    let block = Environment::parse(&loader.dir.read(grub::ENVIRONMENT)?);
+    let noted = boot_menu::noted(&loader.dir, loader.boot.method)?;
     let shown = |one: &Known| ShownEntry {
         id: one.entry.id.clone(),
         kernel: one.entry.kernel.clone(),
         is_there: there.contains(&one.entry.kernel),
         is_good: one.entry.good.as_ref() == Some(&one.entry.kernel),
-        tries: block.tries(&one.entry),
+        tries: noted.tries(&one.entry),
+        slot: noted.slot(&one.entry),
     };
     let entries = loader.known.iter().map(shown).collect();
-    Ok(Some(Shown { entries, once: block.once().map(str::to_owned) }))
+    Ok(Some(Shown { entries, once: noted.once() }))
 }
 
 /// The kernel a root starts with, and its key, which is read again only when one of the files has changed. None:
@@ -277,9 +274,9 @@ impl<'a> Loader<'a> {
     /// The menu of what is there. A profile whose kernel is not takes another for the moment: its start sees
     /// to the rest.
     fn write(&self, there: &[KernelKey], once: Option<&ProfileId>) -> Result<()> {
-        let counts = self.dir.is_written_by_loaders()?;
+        let counts = self.counts()?;
         if once.is_some() && !counts {
-            return Err(stays_for_ever());
+            return Err(self.stays_for_ever());
         }
         let running = files_of::running().filter(|key| there.contains(key));
         let stand_in = running.as_ref().or(there.first());
@@ -288,11 +285,6 @@ impl<'a> Loader<'a> {
         if entries.is_empty() {
             return Ok(()); // what was there before is better than an empty menu
         }
-        let mut block = Environment::parse(&self.dir.read(grub::ENVIRONMENT)?);
-        block.arm(&entries);
-        if let Some(id) = once {
-            block.choose_once(id);
-        }
         let menu = Menu {
             boot: &self.boot,
             pool_uuid: &self.pool.uuid,
@@ -300,9 +292,18 @@ impl<'a> Loader<'a> {
             entries: &entries,
             counts,
         };
-        // The tries before the menu that counts them.
-        self.dir.write(grub::ENVIRONMENT, &block.to_bytes())?;
-        self.dir.write(grub::CONFIG, grub::config(&menu).as_bytes()) // the visible moment
+        boot_menu::write(&self.dir, &menu, once)
+    }
+
+    fn counts(&self) -> Result<bool> {
+        boot_menu::counts(&self.dir, self.boot.method)
+    }
+
+    fn stays_for_ever(&self) -> Error {
+        let loader = self.boot.method.loader();
+        Error::Usage(format!(
+            "{loader} cannot write to the file system of the boot directory: a choice for one start would stay for ever"
+        ))
     }
 }
 

@@ -25,6 +25,7 @@ mod base_receive;
 mod base_rollback;
 mod base_standing;
 mod boot_files;
+mod boot_menu;
 mod boot_method;
 mod check;
 mod clone;

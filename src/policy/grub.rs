@@ -10,52 +10,10 @@ use crate::model::boot::Boot;
 use crate::model::kernel::KernelKey;
 use crate::model::trial::TRIES;
 
+use super::menu::{Menu, MenuEntry};
+
 pub const CONFIG: &str = "grub.cfg";
 pub const ENVIRONMENT: &str = "grubenv";
-
-/// A profile as the menu shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MenuEntry {
-    pub id: ProfileId,
-    pub name: String,
-    /// What its next start takes.
-    pub kernel: KernelKey,
-    /// What it came up with last, if that is in the boot directory.
-    pub good: Option<KernelKey>,
-    /// Kernel arguments of its current root.
-    pub args: String,
-}
-
-impl MenuEntry {
-    /// A kernel that has not come up, and one that has: GRUB counts.
-    fn is_on_trial(&self) -> bool {
-        self.good.as_ref().is_some_and(|good| *good != self.kernel)
-    }
-
-    /// As it can be started with these kernels; with `stand_in` when its own is not among them, and then nothing
-    /// is counted.
-    pub fn of_what_is_there(&self, there: &[KernelKey], stand_in: Option<&KernelKey>) -> Option<MenuEntry> {
-        let (kernel, good) = match there.contains(&self.kernel) {
-            true => (self.kernel.clone(), self.good.clone().filter(|good| there.contains(good))),
-            false => (stand_in?.clone(), None),
-        };
-        Some(MenuEntry { kernel, good, ..self.clone() })
-    }
-
-    /// GRUB's names have no `-`, and ids no `_`.
-    fn tries_variable(&self) -> String {
-        format!("flipper_tries_{}", self.id.as_str().replace('-', "_"))
-    }
-}
-
-pub struct Menu<'a> {
-    pub boot: &'a Boot,
-    pub pool_uuid: &'a str,
-    pub default: Option<&'a ProfileId>,
-    pub entries: &'a [MenuEntry],
-    /// GRUB can write to the boot directory.
-    pub counts: bool,
-}
 
 /// `flipper/grub.cfg`. GRUB's own configuration has set `flipper`, the boot directory, when it reads this.
 pub fn config(menu: &Menu<'_>) -> String {
@@ -82,7 +40,7 @@ pub fn config(menu: &Menu<'_>) -> String {
 fn choice_for_once(entries: &[MenuEntry]) -> String {
     let mut text = String::from("load_env --file \"${flipper}/grubenv\" flipper_once");
     for entry in entries.iter().filter(|entry| entry.is_on_trial()) {
-        let _ = write!(text, " {}", entry.tries_variable());
+        let _ = write!(text, " {}", tries_variable(&entry.id));
     }
     text.push_str("\nif [ -n \"${flipper_once}\" ]; then\n");
     for (at, entry) in entries.iter().enumerate() {
@@ -102,7 +60,7 @@ fn menu_entry(menu: &Menu<'_>, entry: &MenuEntry) -> String {
     let mut text = format!("menuentry {} --id flipper-{id} {{\n", quoted(&title(entry)));
     let _ = writeln!(text, "  set flipper_kernel={kernel}\n  set flipper_fallback=");
     if let Some(good) = entry.good.as_ref().filter(|_| menu.counts && entry.is_on_trial()) {
-        text.push_str(&ladder(&entry.tries_variable(), good));
+        text.push_str(&ladder(&tries_variable(&entry.id), good));
     }
     text.push_str(&load(menu, entry, "${flipper_kernel}", "${flipper_fallback}"));
     text
@@ -121,6 +79,11 @@ fn ladder(variable: &str, good: &KernelKey) -> String {
     );
     let _ = writeln!(text, "  save_env --file \"${{flipper}}/grubenv\" {variable}");
     text
+}
+
+/// GRUB's names have no `-`, and ids no `_`.
+fn tries_variable(id: &ProfileId) -> String {
+    format!("flipper_tries_{}", id.as_str().replace('-', "_"))
 }
 
 /// For a person at the menu.
@@ -230,14 +193,14 @@ impl Environment {
 
     /// Of a kernel on trial, the tries that are left.
     pub fn tries(&self, entry: &MenuEntry) -> Option<u32> {
-        self.values.get(&entry.tries_variable())?.parse().ok()
+        self.values.get(&tries_variable(&entry.id))?.parse().ok()
     }
 
     /// Kernels that have not come up get their tries, once each; those that have are not counted any more.
     pub fn arm(&mut self, entries: &[MenuEntry]) {
         let mut armed = BTreeMap::new();
         for entry in entries.iter().filter(|entry| entry.is_on_trial()) {
-            let (variable, digest) = (entry.tries_variable(), entry.kernel.digest());
+            let (variable, digest) = (tries_variable(&entry.id), entry.kernel.digest());
             let of = variable.replacen("tries", "trying", 1);
             let left = match self.values.get(&of).map(String::as_str) == Some(digest) {
                 true => self.values.get(&variable).cloned().unwrap_or_default(),

@@ -25,8 +25,9 @@ const MOUNTS: &str = "/run/flipper/boot";
 /// What loaders are installed on. btrfs last: any of the others refuses what is not its own.
 const FILE_SYSTEMS: [&str; 3] = ["vfat", "ext4", "btrfs"];
 
-/// linux/magic.h: those GRUB can write to, block by block.
-const WRITTEN_BY_LOADERS: [i64; 2] = [0x4d44, 0xef53];
+/// linux/magic.h
+const FAT: i64 = 0x4d44;
+const EXT4: i64 = 0xef53;
 
 /// Bytes that stay free beside a kernel: directories, and what the loader writes.
 const MARGIN: u64 = 1 << 20;
@@ -110,12 +111,19 @@ impl BootDirectory {
         self.dir.with_file_name(name)
     }
 
-    /// Can the loader write to it? GRUB cannot write to btrfs.
-    pub fn is_written_by_loaders(&self) -> Result<bool> {
+    pub fn is_fat(&self) -> Result<bool> {
+        self.is_on(FAT)
+    }
+
+    pub fn is_ext4(&self) -> Result<bool> {
+        self.is_on(EXT4)
+    }
+
+    fn is_on(&self, magic: i64) -> Result<bool> {
         let kind: FsType = statfs(&self.dir).at("look at", &self.dir)?.filesystem_type();
         #[allow(clippy::unnecessary_cast)] // its type differs between architectures
         let kind = kind.0 as i64;
-        Ok(WRITTEN_BY_LOADERS.contains(&kind))
+        Ok(kind == magic)
     }
 
     /// The whole kernels that are there. What a cut left half is removed.
@@ -170,7 +178,20 @@ impl BootDirectory {
         if files::read_if_there(&path)?.is_some_and(|there| there == bytes) {
             return Ok(());
         }
+        let parent = path.parent().unwrap_or(&self.dir);
+        fs::create_dir_all(parent).at("make", parent)?;
         files::replace(&path, bytes)
+    }
+
+    /// Removes what else is in one of its directories.
+    pub fn keep_only(&self, dir: &str, names: &[String]) -> Result<()> {
+        let dir = self.dir.join(dir);
+        for name in files::names(&dir)? {
+            if !names.iter().any(|kept| name == kept.as_str()) {
+                files::remove_tree(&dir.join(&name))?;
+            }
+        }
+        Ok(())
     }
 }
 

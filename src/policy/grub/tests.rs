@@ -17,7 +17,7 @@ fn entry(id: &str, kernel: &str, good: Option<&str>) -> MenuEntry {
 
 fn boot() -> Boot {
     let place = Place { uuid: "1234-ABCD".into(), dir: "boot".into() };
-    Boot { method: Method::Grub, place, args: "quiet".into() }
+    Boot { method: Method::Grub, place, args: "quiet".into(), mcu: None }
 }
 
 fn text(entries: &[MenuEntry], counts: bool) -> String {
